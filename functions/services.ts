@@ -1,0 +1,86 @@
+// The composition root: what the functions share, built on first use from the settings. Nothing here outlives the process,
+// and nothing in memory decides anything: all state is in storage.
+import type { InvocationContext } from '@azure/functions';
+import * as df from 'durable-functions';
+import { randomUUID } from 'node:crypto';
+import { parseVaultId } from '../lib/api/arm.ts';
+import type { ApiContext } from '../lib/api/http.ts';
+import { systemClock } from '../lib/clock.ts';
+import { noFaults } from '../lib/faults/points.ts';
+import type { OrchestrationClient } from '../lib/protection/orchestrations.ts';
+import type { ReplicationContext } from '../lib/replication/context.ts';
+import { azureStorage } from '../lib/storage/azure/index.ts';
+import { readSettings } from './settings.ts';
+import type { Settings } from './settings.ts';
+
+type AzureStorage = ReturnType<typeof azureStorage>;
+
+let shared: Promise<{ settings: Settings; storage: AzureStorage }> | undefined;
+
+async function build(): Promise<{ settings: Settings; storage: AzureStorage }> {
+  const settings = readSettings(process.env);
+  const { LIFEBOAT_STORAGE: connectionString, LIFEBOAT_STORAGE__accountName: accountName } = settings;
+  const clientId = settings.LIFEBOAT_STORAGE__clientId;
+  const storage = azureStorage(
+    connectionString === undefined
+      ? { accountName: accountName ?? '', ...(clientId === undefined ? {} : { clientId }) }
+      : { connectionString },
+  );
+  await storage.ensureContainers();
+  return { settings, storage };
+}
+
+/** Settings and storage. A failed attempt (storage not reachable yet) is made again by the next call. */
+export function services(): Promise<{ settings: Settings; storage: AzureStorage }> {
+  shared ??= build().catch((error: unknown) => {
+    shared = undefined;
+    throw error;
+  });
+  return shared;
+}
+
+/** What replication works with, logging into this invocation. */
+export async function replicationContext(invocation: InvocationContext): Promise<ReplicationContext> {
+  const { storage } = await services();
+  return {
+    storage,
+    clock: systemClock,
+    newId: randomUUID,
+    fault: noFaults,
+    log: (message) => invocation.log(message),
+  };
+}
+
+/** The Durable client of this invocation; its function must have the durable client as an extra input. */
+export function orchestrationClient(invocation: InvocationContext): OrchestrationClient {
+  const client = df.getClient(invocation);
+  return {
+    async start(name, instanceId, input) {
+      const status = await client.getStatus(instanceId).catch(() => undefined);
+      if (status) return;
+      await client.startNew(name, { instanceId, input });
+    },
+    async raiseEvent(instanceId, eventName) {
+      const status = await client.getStatus(instanceId).catch(() => undefined);
+      const isOpen =
+        status?.runtimeStatus === df.OrchestrationRuntimeStatus.Running ||
+        status?.runtimeStatus === df.OrchestrationRuntimeStatus.Pending;
+      if (isOpen) await client.raiseEvent(instanceId, eventName, {});
+    },
+  };
+}
+
+export async function apiContext(invocation: InvocationContext): Promise<ApiContext> {
+  const { settings, storage } = await services();
+  return {
+    replication: await replicationContext(invocation),
+    orchestrations: orchestrationClient(invocation),
+    signer: storage.signer,
+    settings: {
+      vault: parseVaultId(settings.LIFEBOAT_VAULT_ID),
+      adminKey: settings.LIFEBOAT_ADMIN_KEY,
+      publicUrl: settings.LIFEBOAT_PUBLIC_URL.replace(/\/+$/, ''),
+      uploadUrlMinutes: settings.LIFEBOAT_UPLOAD_URL_MINUTES,
+    },
+  };
+}

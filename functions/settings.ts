@@ -1,0 +1,35 @@
+// The app's settings, read once from the environment. local.settings.sample.json documents every one of them.
+import * as z from 'zod';
+
+const schema = z.object({
+  LIFEBOAT_VAULT_ID: z
+    .string()
+    .regex(
+      /^\/subscriptions\/[^/]+\/resourceGroups\/[^/]+\/providers\/Microsoft\.RecoveryServices\/vaults\/[^/]+$/i,
+      'must be /subscriptions/<id>/resourceGroups/<name>/providers/Microsoft.RecoveryServices/vaults/<name>',
+    ),
+  LIFEBOAT_ADMIN_KEY: z.string().min(16, 'must have at least 16 characters'),
+  LIFEBOAT_PUBLIC_URL: z.url({ protocol: /^https?$/ }),
+  LIFEBOAT_UPLOAD_URL_MINUTES: z.coerce.number().int().min(5).max(1440).default(60),
+  LIFEBOAT_STORAGE: z.string().optional(),
+  LIFEBOAT_STORAGE__accountName: z.string().optional(),
+  LIFEBOAT_STORAGE__clientId: z.string().optional(),
+});
+export type Settings = z.infer<typeof schema>;
+
+/** Throws an Error that names every setting that is missing or wrong. */
+export function readSettings(environment: Readonly<Record<string, string | undefined>>): Settings {
+  const given = Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== ''));
+  const parsed = schema.safeParse(given);
+  if (!parsed.success) {
+    const problems = parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`);
+    throw new Error(`App settings are not valid. ${problems.join('; ')}. See local.settings.sample.json.`);
+  }
+  const settings = parsed.data;
+  if (settings.LIFEBOAT_STORAGE === undefined && settings.LIFEBOAT_STORAGE__accountName === undefined) {
+    throw new Error(
+      'App settings are not valid. Set LIFEBOAT_STORAGE (connection string) or LIFEBOAT_STORAGE__accountName (managed identity).',
+    );
+  }
+  return settings;
+}

@@ -1,0 +1,57 @@
+// Every path of the API in one table.
+import { completeDisk, getAssignments, putInventory } from './agent.ts';
+import { getFabric, listContainers, listFabrics, putFabric, readContainer } from './fabrics.ts';
+import { getJob, getOperationStatus, listJobs } from './jobs.ts';
+import { getMapping, getPolicy, listMappings, listPolicies, putMapping, putPolicy } from './policies.ts';
+import { getProtectableItem, listProtectableItems } from './protectableItems.ts';
+import {
+  getPoint,
+  getProtectedItem,
+  listPoints,
+  listProtectedItems,
+  putProtectedItem,
+} from './protectedItems.ts';
+import type { Route } from './router.ts';
+
+const fabric = '/replicationFabrics/{fabric}';
+const container = `${fabric}/replicationProtectionContainers/{container}`;
+const item = `${container}/replicationProtectedItems/{item}`;
+
+/** Below the vault. */
+export const vaultRoutes: readonly Route[] = [
+  { pattern: '/replicationFabrics', verbs: { GET: listFabrics } },
+  { pattern: fabric, verbs: { GET: getFabric, PUT: putFabric } },
+  { pattern: '/replicationPolicies', verbs: { GET: listPolicies } },
+  { pattern: '/replicationPolicies/{policy}', verbs: { GET: getPolicy, PUT: putPolicy } },
+  { pattern: '/replicationProtectionContainers', verbs: { GET: listContainers } },
+  { pattern: `${fabric}/replicationProtectionContainers`, verbs: { GET: listContainers } },
+  { pattern: container, verbs: { GET: readContainer } },
+  { pattern: '/replicationProtectionContainerMappings', verbs: { GET: listMappings } },
+  { pattern: `${container}/replicationProtectionContainerMappings`, verbs: { GET: listMappings } },
+  {
+    pattern: `${container}/replicationProtectionContainerMappings/{mapping}`,
+    verbs: { GET: getMapping, PUT: putMapping },
+  },
+  { pattern: `${container}/replicationProtectableItems`, verbs: { GET: listProtectableItems } },
+  {
+    pattern: `${container}/replicationProtectableItems/{protectableItem}`,
+    verbs: { GET: getProtectableItem },
+  },
+  { pattern: '/replicationProtectedItems', verbs: { GET: listProtectedItems } },
+  { pattern: `${container}/replicationProtectedItems`, verbs: { GET: listProtectedItems } },
+  { pattern: item, verbs: { GET: getProtectedItem, PUT: putProtectedItem } },
+  { pattern: `${item}/recoveryPoints`, verbs: { GET: listPoints } },
+  { pattern: `${item}/recoveryPoints/{point}`, verbs: { GET: getPoint } },
+  { pattern: '/replicationJobs', verbs: { GET: listJobs } },
+  { pattern: '/replicationJobs/{job}', verbs: { GET: getJob } },
+  { pattern: '/replicationOperationStatus/{job}', verbs: { GET: getOperationStatus } },
+];
+
+export const agentRoutes: readonly Route[] = [
+  { pattern: '/agent/v1/sites/{fabric}/inventory', verbs: { PUT: putInventory } },
+  { pattern: '/agent/v1/assignments', verbs: { GET: getAssignments } },
+  {
+    pattern: '/agent/v1/items/{item}/disks/{disk}/initialReplication/complete',
+    verbs: { POST: completeDisk },
+  },
+];

@@ -1,0 +1,30 @@
+// One pass over a source from front to back, with the next read always in flight while the caller works on this
+// one. At most two chunks are in memory.
+import type { RandomAccessSource } from './source.ts';
+
+/** A piece of the source in order. */
+export interface SequentialChunk {
+  offsetBytes: number;
+  bytes: Uint8Array;
+}
+
+/** Yields the whole source in chunks of `chunkBytes` (the last may be shorter). A failed read is thrown by the loop. */
+export async function* readSequentially(
+  source: RandomAccessSource,
+  chunkBytes: number,
+): AsyncGenerator<SequentialChunk, void, undefined> {
+  const readAt = (offsetBytes: number): Promise<Uint8Array> =>
+    source.read(offsetBytes, Math.min(chunkBytes, source.sizeBytes - offsetBytes));
+  let ahead: Promise<Uint8Array> | undefined = source.sizeBytes > 0 ? readAt(0) : undefined;
+  try {
+    for (let offsetBytes = 0; ahead !== undefined; offsetBytes += chunkBytes) {
+      const bytes: Uint8Array = await ahead;
+      const nextOffsetBytes = offsetBytes + chunkBytes;
+      ahead = nextOffsetBytes < source.sizeBytes ? readAt(nextOffsetBytes) : undefined;
+      yield { offsetBytes, bytes };
+    }
+  } finally {
+    // The caller left the loop early: its own error is the one that counts, not that of a read nobody waits for.
+    await ahead?.catch(() => undefined);
+  }
+}

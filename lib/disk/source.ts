@@ -1,0 +1,24 @@
+// Anything that bytes can be read from at any offset: a file, a range-readable blob, an array in a test.
+
+/** A readable of fixed size. Reads may run concurrently. */
+export interface RandomAccessSource {
+  readonly sizeBytes: number;
+  /**
+   * Returns exactly `lengthBytes` bytes from `offsetBytes`; the caller must not ask past the end (RangeError).
+   * The returned array belongs to the caller.
+   */
+  read(offsetBytes: number, lengthBytes: number): Promise<Uint8Array>;
+}
+
+/** A source over bytes in memory. Reads return views, not copies. */
+export function memorySource(bytes: Uint8Array): RandomAccessSource {
+  return {
+    sizeBytes: bytes.length,
+    async read(offsetBytes, lengthBytes) {
+      if (offsetBytes < 0 || lengthBytes < 0 || offsetBytes + lengthBytes > bytes.length) {
+        throw new RangeError(`read [${offsetBytes}, ${offsetBytes + lengthBytes}) of ${bytes.length} bytes`);
+      }
+      return bytes.subarray(offsetBytes, offsetBytes + lengthBytes);
+    },
+  };
+}

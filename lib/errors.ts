@@ -1,0 +1,254 @@
+// Every error the product can name, in one catalogue: what kind it is (which decides the reaction), which HTTP
+// status it has, and what an administrator reads about causes and remedies. Codes are facts and never change.
+
+/**
+ * How the product reacts: `invalid` = the caller's fault, never retried; `transient` = tried again;
+ * `divergent` = the replica may no longer equal the source, resync required; `fatal` = an administrator acts.
+ */
+export type ErrorKind = 'invalid' | 'transient' | 'divergent' | 'fatal';
+
+interface CatalogueEntry {
+  kind: ErrorKind;
+  httpStatus: number;
+  possibleCauses: string;
+  recommendedAction: string;
+}
+
+const entry = (
+  kind: ErrorKind,
+  httpStatus: number,
+  possibleCauses: string,
+  recommendedAction: string,
+): CatalogueEntry => ({ kind, httpStatus, possibleCauses, recommendedAction });
+
+const sendAgain =
+  'Upload a correct log under the same name. The refused file is kept in the container "quarantine".';
+const damaged = 'The file was damaged on its way, or was not written by a correct [MS-HRL] writer.';
+
+/** The catalogue. `docs/errors.md` lists the same rows. */
+export const errorCatalogue = {
+  Unauthorized: entry(
+    'invalid',
+    401,
+    'The Authorization header is missing or carries another key.',
+    'Send "Authorization: Bearer <key>"; the local key is adminKey in local.json.',
+  ),
+  ResourceNotFound: entry(
+    'invalid',
+    404,
+    'The name is wrong, or the resource was not created or was removed.',
+    'List the parent collection to see what exists.',
+  ),
+  MethodNotAllowed: entry(
+    'invalid',
+    405,
+    'The resource exists but does not know this verb.',
+    'See docs/api.md for the verbs of each resource.',
+  ),
+  InvalidRequest: entry(
+    'invalid',
+    400,
+    'A field is missing, has the wrong type or an impossible value.',
+    'Correct the named field and send the request again.',
+  ),
+  InvalidName: entry(
+    'invalid',
+    400,
+    'The name has characters or a length that blob names and ids cannot carry.',
+    'Use 1 to 64 characters of a-z, 0-9 and "-".',
+  ),
+  OperationNotSupportedInState: entry(
+    'invalid',
+    409,
+    'The resource is in a state that does not allow the operation.',
+    'Look at allowedOperations of the resource, and at its current job.',
+  ),
+  ItemBusy: entry(
+    'invalid',
+    409,
+    'Another job is running on the protected item.',
+    'Wait for the named job to end, then send the request again.',
+  ),
+  ConcurrentUpdate: entry(
+    'transient',
+    409,
+    'The resource changed while this request was being processed.',
+    'Send the request again.',
+  ),
+  DiskUnsupported: entry(
+    'invalid',
+    400,
+    'A disk is too large for a page blob (8 TiB), empty, or not a multiple of 512 bytes.',
+    'Exclude the disk (disksToInclude), or shrink it.',
+  ),
+  ReplicaMissing: entry(
+    'fatal',
+    409,
+    'The replica page blob was deleted.',
+    'Disable and enable protection of the item; a new initial replication is needed.',
+  ),
+  ReplicaSizeMismatch: entry(
+    'invalid',
+    409,
+    'A client created the page blob anew with another size, or the wrong disk was uploaded.',
+    'Upload the disk again: disk bytes padded with zeros to 1 MiB, plus a 512-byte footer.',
+  ),
+  ReplicaRolledBack: entry(
+    'divergent',
+    409,
+    'The storage account went back in time (restored, failed over, or an emulator that was killed).',
+    'Resynchronize the item: the replica is older than the recorded cycle.',
+  ),
+  ReplicaLeaseLost: entry(
+    'transient',
+    409,
+    'Somebody else took or broke the lease of the replica page blob.',
+    'Find out who writes to the container "replicas"; the next attempt takes the lease again.',
+  ),
+  FenceLost: entry(
+    'transient',
+    409,
+    'Another worker began a newer attempt on the same item.',
+    'Nothing to do: the newer attempt does the work.',
+  ),
+  LogNotHrl: entry('invalid', 400, 'The file is not a Hyper-V Replica Log.', sendAgain),
+  LogVersionUnsupported: entry('invalid', 400, 'The log has a format version other than 1 or 2.', sendAgain),
+  LogNotClosed: entry(
+    'invalid',
+    400,
+    'The log was uploaded while its writer still had it open (EOLLocation is 0).',
+    'Upload the log after it was closed, under the same name.',
+  ),
+  LogTruncated: entry('invalid', 400, 'The upload ended early, or the file was cut.', sendAgain),
+  LogHeaderCorrupt: entry('invalid', 400, damaged, sendAgain),
+  LogMetadataCorrupt: entry('invalid', 400, damaged, sendAgain),
+  LogEntryCorrupt: entry('invalid', 400, damaged, sendAgain),
+  LogDataCorrupt: entry('invalid', 400, damaged, sendAgain),
+  LogEntryUnaligned: entry('invalid', 400, 'A write entry is not a multiple of 512 bytes.', sendAgain),
+  LogEntryOutOfBounds: entry(
+    'invalid',
+    400,
+    'The log belongs to another disk, or the disk grew on the source.',
+    'Check the disk id in the blob name; for a grown disk protect the item again.',
+  ),
+  LogDigestMismatch: entry(
+    'invalid',
+    400,
+    'The bytes that arrived are not the bytes that the sender hashed.',
+    sendAgain,
+  ),
+  LogChainBroken: entry(
+    'divergent',
+    409,
+    'A log between the last applied one and this one is missing, or it belongs to another chain.',
+    'Upload the log that follows the last applied one. If it is lost, resynchronize the item.',
+  ),
+  LogConflict: entry(
+    'invalid',
+    409,
+    'A different log was uploaded under the name of a cycle that is already applied.',
+    'Give every cycle a new number. The recovery point of that cycle is unchanged.',
+  ),
+  LogUnexpected: entry(
+    'invalid',
+    409,
+    'The name has a disk that the item does not protect, or is not <item>/<cycle>/<disk>.hrl with 12 digits.',
+    'Check the name against GET /agent/v1/assignments.',
+  ),
+  LogChanged: entry(
+    'transient',
+    409,
+    'The log was uploaded again while it was being read.',
+    'Nothing to do: it is read again.',
+  ),
+  LogsMissing: entry(
+    'transient',
+    409,
+    'Logs of a later cycle arrived, but a log before them did not.',
+    'Upload the named logs; the later cycles wait for them.',
+  ),
+  DiskNotProtected: entry(
+    'invalid',
+    404,
+    'The disk is not one of the protected disks of the item.',
+    'GET /agent/v1/assignments lists items and disks.',
+  ),
+  BlobNotFound: entry(
+    'invalid',
+    404,
+    'The blob was deleted or never uploaded.',
+    'Upload it, or look for a newer one.',
+  ),
+  BlobExists: entry('invalid', 409, 'A blob of that name exists already.', 'Use another name.'),
+  PreconditionFailed: entry(
+    'transient',
+    412,
+    'Somebody else changed the row or blob in between.',
+    'Read it again and repeat.',
+  ),
+  StorageUnavailable: entry(
+    'transient',
+    503,
+    'The storage account did not answer, or refused because of load.',
+    'Nothing to do: it is tried again. If it stays, check the account and the network.',
+  ),
+  StorageDenied: entry(
+    'fatal',
+    500,
+    'The storage account refused the credentials.',
+    'Check LIFEBOAT_STORAGE and the role assignments of the app.',
+  ),
+  InternalError: entry(
+    'transient',
+    500,
+    'A defect in Lifeboat.',
+    'Look at the log of the function app for the request id, and report it.',
+  ),
+} as const satisfies Record<string, CatalogueEntry>;
+
+export type ErrorCode = keyof typeof errorCatalogue;
+
+export interface LifeboatErrorOptions {
+  cause?: unknown;
+  /** What the error is about (blob name, field path): shown as ARM `target`. */
+  target?: string;
+}
+
+/** The only error type that crosses a boundary of the product. */
+export class LifeboatError extends Error {
+  readonly code: ErrorCode;
+  readonly target: string | undefined;
+
+  constructor(code: ErrorCode, message: string, options: LifeboatErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = 'LifeboatError';
+    this.code = code;
+    this.target = options.target;
+  }
+
+  get kind(): ErrorKind {
+    return errorCatalogue[this.code].kind;
+  }
+}
+
+/** True when `error` is a LifeboatError, with that code if one is given. */
+export function isLifeboatError(error: unknown, ...codes: ErrorCode[]): error is LifeboatError {
+  return error instanceof LifeboatError && (codes.length === 0 || codes.includes(error.code));
+}
+
+/** An error as data: what orchestrations, jobs and health rows carry. */
+export interface ErrorRecord {
+  code: ErrorCode;
+  message: string;
+}
+
+/** Turns anything thrown into data; an unknown throw becomes `InternalError` with its message. */
+export function toErrorRecord(error: unknown): ErrorRecord {
+  if (error instanceof LifeboatError) return { code: error.code, message: error.message };
+  return { code: 'InternalError', message: error instanceof Error ? error.message : String(error) };
+}
+
+/** Throws an assertion error: an invariant of the product does not hold. Never for bad input. */
+export function assertInvariant(condition: boolean, invariant: string): asserts condition {
+  if (!condition) throw new Error(`Invariant broken: ${invariant}`);
+}

@@ -1,0 +1,226 @@
+// Merging one checked cycle into the replicas of all disks and recording the recovery point.
+//
+// Order, and what a crash after each step leaves:
+//   1 claim     the item row says which cycle is being applied      → the next attempt cleans up and repeats
+//   2 fence     the replica's sequence number is raised             → every late write of an older attempt fails
+//   3 merge     pages are written                                   → the pages are written again with the same bytes
+//   4 snapshot  one per disk                                        → the snapshots are deleted, new ones are made
+//   5 commit    one transaction: recovery point, cycle, item        → the cycle is done; its logs are deleted as stale
+import { LifeboatError, assertInvariant } from '../errors.ts';
+import { applyMerge } from '../merge/apply.ts';
+import { planMerge } from '../merge/plan.ts';
+import { stableGuid } from '../ids.ts';
+import type {
+  AppliedLog,
+  CycleRecord,
+  DiskRecord,
+  ItemRecord,
+  RecoveryPointRecord,
+} from '../protection/item.ts';
+import { cycleKey, pointKey, updateItem } from '../protection/itemStore.ts';
+import { blobSource } from '../storage/blobSource.ts';
+import type { RowWrite } from '../storage/ports.ts';
+import type { CheckedLog } from './checkCycle.ts';
+import type { ReplicationContext } from './context.ts';
+import { replicaName } from './names.ts';
+import { raiseFence } from './fence.ts';
+
+/** One attempt at one cycle: the item as claimed, and the token that the commit must find unchanged. */
+interface Attempt {
+  cycle: number;
+  token: string;
+  record: ItemRecord;
+}
+
+async function claim(context: ReplicationContext, item: string, cycle: number): Promise<Attempt> {
+  const token = context.newId();
+  let isRepeated = false;
+  const record = await updateItem(context.storage.items, item, (current) => {
+    assertInvariant(
+      cycle === (cycle === 0 ? 0 : 1) + current.appliedCycle,
+      `cycle ${cycle} follows ${current.appliedCycle} on ${item}`,
+    );
+    isRepeated = current.applying?.cycle === cycle;
+    return { ...current, applying: { cycle, attempt: token } };
+  });
+  if (isRepeated) await deleteOrphans(context, record, cycle);
+  return { cycle, token, record };
+}
+
+/** Deletes snapshots that a crashed attempt of this cycle made and no recovery point names. */
+async function deleteOrphans(context: ReplicationContext, record: ItemRecord, cycle: number): Promise<void> {
+  for (const { disk } of record.disks) {
+    const name = replicaName(record.item, disk);
+    for (const snapshot of await context.storage.replicas.listSnapshots(name)) {
+      if (snapshot.metadata['cycle'] === String(cycle))
+        await context.storage.replicas.deleteSnapshot(name, snapshot.id);
+    }
+  }
+}
+
+async function mergeLog(
+  context: ReplicationContext,
+  item: string,
+  { disk, blob, verified }: CheckedLog,
+  signal: AbortSignal,
+): Promise<{ disk: DiskRecord; applied: AppliedLog }> {
+  const name = replicaName(item, disk.disk);
+  const fence = await raiseFence(context, item, disk);
+  context.fault('apply.afterFence');
+  const { replicas } = context.storage;
+  await applyMerge({
+    source: blobSource(context.storage.deltas, blob),
+    segments: planMerge(verified.log.entries),
+    target: {
+      writePages: async (offsetBytes, data) => {
+        await replicas.writePages(name, offsetBytes, data, fence);
+        context.fault('apply.afterWrite');
+      },
+      clearPages: async (range) => {
+        await replicas.clearPages(name, range, fence);
+        context.fault('apply.afterClear');
+      },
+    },
+    signal,
+  });
+  const logId = verified.log.header.uniqueId;
+  return {
+    disk: { ...disk, fence: fence.sequenceNumber, lastLogId: logId },
+    applied: {
+      disk: disk.disk,
+      sha256: verified.sha256,
+      etag: blob.etag,
+      logId,
+      logBytes: blob.sizeBytes,
+      dataBytes: verified.dataBytes,
+      entryCount: verified.log.entries.count,
+    },
+  };
+}
+
+type Moment = Pick<RecoveryPointRecord, 'takenAt' | 'takenAtFrom' | 'consistency'>;
+
+/** When the source was frozen for this cycle, as far as the uploads say: the latest moment of its logs. */
+function momentOf(logs: readonly CheckedLog[]): Moment {
+  const stated = logs.map(({ blob }) => new Date(blob.metadata['takenat'] ?? NaN));
+  const isStated = stated.every((moment) => !Number.isNaN(moment.getTime()));
+  const moments = isStated ? stated : logs.map(({ blob }) => blob.lastModified);
+  return {
+    takenAt: new Date(Math.max(...moments.map((moment) => moment.getTime()))).toISOString(),
+    takenAtFrom: isStated ? 'source' : 'upload',
+    consistency: logs.every(({ blob }) => blob.metadata['consistency'] === 'application')
+      ? 'application'
+      : 'crash',
+  };
+}
+
+async function snapshotAll(
+  context: ReplicationContext,
+  { cycle, record }: Attempt,
+  moment: Moment,
+): Promise<RecoveryPointRecord> {
+  // The same id on every attempt, so that a repeated one records the same point.
+  const id = stableGuid(record.item, record.createdAt, cycle);
+  const disks: RecoveryPointRecord['disks'] = [];
+  for (const { disk } of record.disks) {
+    const metadata = { item: record.item, cycle: String(cycle), recoverypoint: id };
+    disks.push({
+      disk,
+      snapshotId: await context.storage.replicas.snapshot(replicaName(record.item, disk), metadata),
+    });
+    context.fault('apply.afterSnapshot');
+  }
+  return { id, cycle, ...moment, recordedAt: context.clock.now().toISOString(), disks };
+}
+
+function throwIfLost(signal: AbortSignal, item: string): void {
+  if (signal.aborted)
+    throw new LifeboatError('FenceLost', `The lock of item ${item} was lost; another worker goes on.`);
+}
+
+interface CycleResult {
+  disks: DiskRecord[];
+  logs: AppliedLog[];
+  point?: RecoveryPointRecord;
+}
+
+/** Records the cycle in one transaction, unless a newer attempt claimed the item meanwhile (`FenceLost`). */
+async function commit(context: ReplicationContext, attempt: Attempt, result: CycleResult): Promise<void> {
+  const {
+    cycle,
+    record: { item },
+  } = attempt;
+  const rows: RowWrite[] = [];
+  if (result.point) rows.push({ kind: 'insert', key: pointKey(cycle), value: result.point });
+  if (cycle > 0) {
+    const value: CycleRecord = { cycle, appliedAt: context.clock.now().toISOString(), logs: result.logs };
+    rows.push({ kind: 'insert', key: cycleKey(cycle), value });
+  }
+  await updateItem(
+    context.storage.items,
+    item,
+    (current) => {
+      if (current.applying?.attempt !== attempt.token) {
+        throw new LifeboatError('FenceLost', `A newer attempt applies cycle ${cycle} of item ${item}.`);
+      }
+      return {
+        ...current,
+        disks: result.disks,
+        appliedCycle: cycle,
+        applying: null,
+        healthErrors: current.healthErrors.filter(({ clearedByCycle }) => clearedByCycle > cycle),
+      };
+    },
+    rows,
+  );
+  context.fault('apply.afterCommit');
+}
+
+/**
+ * Applies a checked cycle: it must follow the last applied one (assertion). Holds only under the item's lock; `signal`
+ * aborts when the lock is lost. After an error nothing is recorded and the cycle may be applied again from the start.
+ */
+export async function applyCycle(
+  context: ReplicationContext,
+  item: string,
+  cycle: number,
+  logs: readonly CheckedLog[],
+  signal: AbortSignal,
+): Promise<void> {
+  const attempt = await claim(context, item, cycle);
+  context.fault('apply.afterClaim');
+  const merged = [];
+  for (const log of logs) {
+    throwIfLost(signal, item);
+    merged.push(await mergeLog(context, item, log, signal));
+  }
+  throwIfLost(signal, item);
+  const result: CycleResult = {
+    disks: merged.map(({ disk }) => disk),
+    logs: merged.map(({ applied }) => applied),
+  };
+  if (cycle >= attempt.record.consistentFromCycle) {
+    result.point = await snapshotAll(context, attempt, momentOf(logs));
+    throwIfLost(signal, item);
+  }
+  await commit(context, attempt, result);
+  for (const { blob } of logs) await context.storage.deltas.delete(blob.name, blob.etag);
+}
+
+/**
+ * Records the initial copy itself as recovery point 0: the source vouched that all disks show the moment `takenAt`.
+ * Called before cycle 1, under the item's lock.
+ */
+export async function recordBaseline(
+  context: ReplicationContext,
+  item: string,
+  takenAt: string,
+): Promise<void> {
+  const attempt = await claim(context, item, 0);
+  const disks: DiskRecord[] = [];
+  for (const disk of attempt.record.disks) {
+    disks.push({ ...disk, fence: (await raiseFence(context, item, disk)).sequenceNumber });
+  }
+  const point = await snapshotAll(context, attempt, { takenAt, takenAtFrom: 'source', consistency: 'crash' });
+  await commit(context, attempt, { disks, logs: [], point });
+}

@@ -1,0 +1,103 @@
+// Checking logs before the first byte of one is applied: structure, checksums, digest, bounds and chain. A log that
+// fails is refused; the others of its cycle stay and wait for a correct one.
+import { createHash } from 'node:crypto';
+import { LifeboatError, errorCatalogue } from '../errors.ts';
+import { verifyHrl } from '../hrl/verify.ts';
+import type { VerifiedHrl } from '../hrl/verify.ts';
+import type { DiskRecord, ItemRecord } from '../protection/item.ts';
+import { findCycle } from '../protection/itemStore.ts';
+import { blobSource } from '../storage/blobSource.ts';
+import type { BlobInfo } from '../storage/ports.ts';
+import type { ReplicationContext } from './context.ts';
+import { parseDeltaName } from './names.ts';
+import { refuseLog } from './refuse.ts';
+
+const readBytes = 8 * 1024 * 1024;
+
+/** A log that may be applied to its disk. */
+export interface CheckedLog {
+  disk: DiskRecord;
+  blob: BlobInfo;
+  verified: VerifiedHrl;
+}
+
+/** True for errors of the log itself, as opposed to storage that did not answer or a blob that changed meanwhile. */
+function isRefusal(error: unknown): error is LifeboatError {
+  return (
+    error instanceof LifeboatError &&
+    errorCatalogue[error.code].kind !== 'transient' &&
+    error.code.startsWith('Log')
+  );
+}
+
+async function checkLog(context: ReplicationContext, disk: DiskRecord, blob: BlobInfo): Promise<CheckedLog> {
+  const isResync = blob.metadata['kind'] === 'resync';
+  const sha256 = blob.metadata['sha256'];
+  const verified = await verifyHrl(blobSource(context.storage.deltas, blob), {
+    diskSizeBytes: disk.sizeBytes,
+    ...(sha256 === undefined ? {} : { sha256 }),
+    // A resync log starts a new chain.
+    ...(disk.lastLogId === null || isResync ? {} : { previousUniqueId: disk.lastLogId }),
+  });
+  return { disk, blob, verified };
+}
+
+/** Checks every log of a complete cycle. Refuses the bad ones and returns undefined if there was any. */
+export async function checkCycle(
+  context: ReplicationContext,
+  record: ItemRecord,
+  logs: ReadonlyMap<string, BlobInfo>,
+): Promise<CheckedLog[] | undefined> {
+  const checked: CheckedLog[] = [];
+  let isRefused = false;
+  for (const disk of record.disks) {
+    const blob = logs.get(disk.disk);
+    if (!blob)
+      throw new Error(`Invariant broken: cycle of ${record.item} is checked without a log for ${disk.disk}`);
+    try {
+      checked.push(await checkLog(context, disk, blob));
+    } catch (error) {
+      if (!isRefusal(error)) throw error;
+      await refuseLog(context, record.item, blob, error);
+      isRefused = true;
+    }
+  }
+  return isRefused ? undefined : checked;
+}
+
+async function sha256Of(context: ReplicationContext, blob: BlobInfo): Promise<string> {
+  const source = blobSource(context.storage.deltas, blob);
+  const hash = createHash('sha256');
+  for (let offset = 0; offset < source.sizeBytes; offset += readBytes) {
+    hash.update(await source.read(offset, Math.min(readBytes, source.sizeBytes - offset)));
+  }
+  return hash.digest('hex');
+}
+
+/**
+ * Settles a log whose cycle is applied already: the same bytes again are deleted (delivered twice, or a crash came
+ * between the commit and the deletion), different bytes are refused.
+ */
+export async function settleStaleLog(
+  context: ReplicationContext,
+  item: string,
+  blob: BlobInfo,
+): Promise<void> {
+  const name = parseDeltaName(blob.name);
+  if (!name) throw new Error(`Invariant broken: ${blob.name} was listed as a stale log`);
+  const cycle = await findCycle(context.storage.items, item, name.cycle);
+  const applied = cycle?.logs.find(({ disk }) => disk === name.disk);
+  const isSame =
+    applied !== undefined &&
+    (applied.etag === blob.etag ||
+      (applied.logBytes === blob.sizeBytes && applied.sha256 === (await sha256Of(context, blob))));
+  if (isSame) {
+    await context.storage.deltas.delete(blob.name, blob.etag);
+    return;
+  }
+  const error = new LifeboatError(
+    'LogConflict',
+    `Cycle ${name.cycle} is applied already, and ${blob.name} is a different log.`,
+  );
+  await refuseLog(context, item, blob, error);
+}

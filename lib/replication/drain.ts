@@ -1,0 +1,170 @@
+// Draining an item: everything under deltas/<item>/ is applied in cycle order, one cycle at a time, under the item's lock.
+// Triggers may come late, twice, out of order or not at all: what is done depends only on what lies in storage.
+import { LifeboatError, isLifeboatError } from '../errors.ts';
+import { baselineOf, withHealthError } from '../protection/item.ts';
+import type { HealthError, ItemRecord } from '../protection/item.ts';
+import { findItem, pointKey, updateItem } from '../protection/itemStore.ts';
+import { mayMerge } from '../protection/states.ts';
+import { applyCycle, recordBaseline } from './applyCycle.ts';
+import { checkCycle, settleStaleLog } from './checkCycle.ts';
+import type { ReplicationContext } from './context.ts';
+import { formatDeltaName } from './names.ts';
+import { listPendingLogs, missingLogs, versionOf } from './pending.ts';
+import type { PendingLogs } from './pending.ts';
+import { refuseLog } from './refuse.ts';
+
+export interface DrainOptions {
+  /** Stop between cycles after this time, so that the work fits into one function invocation. */
+  stopAt?: Date;
+  signal?: AbortSignal;
+}
+
+/**
+ * Why draining ended: `idle` nothing is left; `busy` another worker drains the item and will see what is there;
+ * `unknown` there is no such item; `notReady` initial replication is not complete; `waiting` a cycle lacks logs;
+ * `refused` a log was quarantined; `more` the time was up.
+ */
+export type DrainOutcome = 'idle' | 'busy' | 'unknown' | 'notReady' | 'waiting' | 'refused' | 'more';
+
+export interface DrainReport {
+  outcome: DrainOutcome;
+  appliedCycles: number[];
+}
+
+/** Keeps the health error `LogsMissing` equal to what the listing says. */
+async function showMissing(
+  context: ReplicationContext,
+  record: ItemRecord,
+  pending: PendingLogs,
+): Promise<void> {
+  const next = record.appliedCycle + 1;
+  const missing = missingLogs(pending, record, next);
+  const isOutrun = [...pending.waiting.keys()].some((cycle) => cycle > next);
+  await updateItem(context.storage.items, record.item, (current) => {
+    const others = current.healthErrors.filter(({ code }) => code !== 'LogsMissing');
+    const shown = current.healthErrors.find(({ code }) => code === 'LogsMissing');
+    if (!isOutrun || missing.length === 0) return shown ? { ...current, healthErrors: others } : current;
+    const error: HealthError = {
+      code: 'LogsMissing',
+      level: 'Warning',
+      message: `Cycle ${next} waits for ${missing.join(', ')}; later cycles have arrived. Upload the named logs.`,
+      subject: record.item,
+      raisedAt: context.clock.now().toISOString(),
+      clearedByCycle: next,
+    };
+    return shown?.message === error.message
+      ? current
+      : { ...current, healthErrors: withHealthError(others, error) };
+  });
+}
+
+async function settleOddities(
+  context: ReplicationContext,
+  record: ItemRecord,
+  pending: PendingLogs,
+): Promise<void> {
+  for (const blob of pending.stale) await settleStaleLog(context, record.item, blob);
+  for (const blob of pending.unexpected) {
+    const expected = formatDeltaName({ item: record.item, cycle: record.appliedCycle + 1, disk: '<disk>' });
+    const message = `${blob.name} is not the name of a log of this item; names look like ${expected} with disk ${record.disks.map(({ disk }) => disk).join(' or ')}.`;
+    await refuseLog(context, record.item, blob, new LifeboatError('LogUnexpected', message));
+  }
+}
+
+/** Storage that went back in time cannot be continued: say so and stop, instead of building on it. */
+async function showRollback(context: ReplicationContext, item: string, error: LifeboatError): Promise<void> {
+  await updateItem(context.storage.items, item, (record) => ({
+    ...record,
+    healthErrors: withHealthError(record.healthErrors, {
+      code: error.code,
+      level: 'Critical',
+      message: error.message,
+      subject: error.target ?? item,
+      raisedAt: context.clock.now().toISOString(),
+      clearedByCycle: Number.MAX_SAFE_INTEGER,
+    }),
+  }));
+}
+
+async function recordBaselineOnce(context: ReplicationContext, record: ItemRecord): Promise<void> {
+  const moment = baselineOf(record);
+  if (record.appliedCycle > 0 || moment === undefined) return;
+  if (await context.storage.items.find(record.item, pointKey(0))) return;
+  await recordBaseline(context, record.item, moment);
+}
+
+interface Round {
+  outcome: DrainOutcome;
+  seen: ReadonlySet<string>;
+}
+
+async function drainLocked(
+  context: ReplicationContext,
+  item: string,
+  signal: AbortSignal,
+  applied: number[],
+  stopAt?: Date,
+): Promise<Round> {
+  for (;;) {
+    const record = (await findItem(context.storage.items, item))?.record;
+    if (!record) return { outcome: 'unknown', seen: new Set() };
+    if (!mayMerge(record.state)) return { outcome: 'notReady', seen: new Set() };
+    await recordBaselineOnce(context, record);
+    const pending = await listPendingLogs(context.storage.deltas, record);
+    await settleOddities(context, record, pending);
+    await showMissing(context, record, pending);
+    const next = record.appliedCycle + 1;
+    const logs = pending.waiting.get(next);
+    if (pending.waiting.size === 0) return { outcome: 'idle', seen: pending.seen };
+    if (!logs || missingLogs(pending, record, next).length > 0)
+      return { outcome: 'waiting', seen: pending.seen };
+    if (signal.aborted || (stopAt && context.clock.now() >= stopAt))
+      return { outcome: 'more', seen: pending.seen };
+    const checked = await checkCycle(context, record, logs);
+    if (!checked) return { outcome: 'refused', seen: pending.seen };
+    context.fault('drain.afterCheck');
+    await applyCycle(context, item, next, checked, signal);
+    applied.push(next);
+    context.log(`applied cycle ${next} of ${item} (${checked.length} disks)`);
+  }
+}
+
+async function hasNews(
+  context: ReplicationContext,
+  item: string,
+  seen: ReadonlySet<string>,
+): Promise<boolean> {
+  for await (const blob of context.storage.deltas.list(`${item}/`))
+    if (!seen.has(versionOf(blob))) return true;
+  return false;
+}
+
+/**
+ * Applies all that can be applied now. May be called at any time, by anyone, as often as they like.
+ * Throws on transient failures (storage, lost fence): call again later, nothing is lost.
+ */
+export async function drainItem(
+  context: ReplicationContext,
+  item: string,
+  options: DrainOptions = {},
+): Promise<DrainReport> {
+  const appliedCycles: number[] = [];
+  for (;;) {
+    const lock = await context.storage.locks.tryAcquire(item);
+    if (!lock) return { outcome: 'busy', appliedCycles };
+    let round: Round;
+    try {
+      const signal = options.signal ? AbortSignal.any([lock.lost, options.signal]) : lock.lost;
+      round = await drainLocked(context, item, signal, appliedCycles, options.stopAt);
+    } catch (error) {
+      if (isLifeboatError(error, 'ReplicaRolledBack')) await showRollback(context, item, error);
+      throw error;
+    } finally {
+      await lock.release();
+    }
+    // A trigger that came while we held the lock went away as `busy`; what it announced must be seen here.
+    const isSettled = round.outcome === 'idle' || round.outcome === 'waiting' || round.outcome === 'refused';
+    if (!isSettled || !(await hasNews(context, item, round.seen)))
+      return { outcome: round.outcome, appliedCycles };
+  }
+}

@@ -1,0 +1,86 @@
+// What an administrator configures: sites (fabrics) with their container, replication policies, and which policy a
+// container uses. Rows in the table `vault`, a partition per kind; names are compared without regard to case, as ARM does.
+import * as z from 'zod';
+import { LifeboatError } from '../errors.ts';
+import type { TablePort } from '../storage/ports.ts';
+
+export const fabricRecord = z.object({
+  name: z.string(),
+  /** GUID that the site's container is named after. */
+  internalId: z.string(),
+  createdAt: z.iso.datetime(),
+});
+export type FabricRecord = z.infer<typeof fabricRecord>;
+
+export const policyRecord = z.object({
+  name: z.string(),
+  recoveryPointHistoryHours: z.number(),
+  appConsistentFrequencyHours: z.number(),
+  replicationIntervalSeconds: z.number(),
+  onlineReplicationStartTime: z.string().nullable(),
+  storageAccountId: z.string().nullable(),
+});
+export type PolicyRecord = z.infer<typeof policyRecord>;
+
+export const mappingRecord = z.object({
+  name: z.string(),
+  fabric: z.string(),
+  container: z.string(),
+  policy: z.string(),
+});
+export type MappingRecord = z.infer<typeof mappingRecord>;
+
+interface Kind<T> {
+  partition: string;
+  what: string;
+  schema: z.ZodType<T>;
+  keyOf: (record: T) => string;
+}
+
+export const mappingKey = (fabric: string, container: string, name: string): string =>
+  [fabric, container, name].join('|').toLowerCase();
+
+export const fabrics: Kind<FabricRecord> = {
+  partition: 'fabrics',
+  what: 'Fabric',
+  schema: fabricRecord,
+  keyOf: ({ name }) => name.toLowerCase(),
+};
+export const policies: Kind<PolicyRecord> = {
+  partition: 'policies',
+  what: 'Policy',
+  schema: policyRecord,
+  keyOf: ({ name }) => name.toLowerCase(),
+};
+export const mappings: Kind<MappingRecord> = {
+  partition: 'mappings',
+  what: 'Container mapping',
+  schema: mappingRecord,
+  keyOf: ({ fabric, container, name }) => mappingKey(fabric, container, name),
+};
+
+/** The one container that a Hyper-V site has. */
+export const containerOf = ({ internalId }: FabricRecord): string => `cloud_${internalId}`;
+
+export async function findResource<T>(vault: TablePort, kind: Kind<T>, key: string): Promise<T | undefined> {
+  const row = await vault.find(kind.partition, key.toLowerCase());
+  return row && kind.schema.parse(row.value);
+}
+
+export async function getResource<T>(vault: TablePort, kind: Kind<T>, key: string): Promise<T> {
+  const found = await findResource(vault, kind, key);
+  if (found === undefined)
+    throw new LifeboatError('ResourceNotFound', `${kind.what} "${key}" does not exist.`, { target: key });
+  return found;
+}
+
+/** Creates or replaces. */
+export async function putResource<T>(vault: TablePort, kind: Kind<T>, record: T): Promise<void> {
+  await vault.transact(kind.partition, [{ kind: 'put', key: kind.keyOf(record), value: record }]);
+}
+
+export async function listResources<T>(vault: TablePort, kind: Kind<T>): Promise<T[]> {
+  const all: T[] = [];
+  for await (const row of vault.list(kind.partition)) all.push(kind.schema.parse(row.value));
+  return all;
+}
