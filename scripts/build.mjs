@@ -1,0 +1,49 @@
+// Builds what runs: the function app as one ESM bundle (the shape the Functions worker loads fastest),
+// the local host, the command and the demo. The worker injects '@azure/functions-core', so it stays external;
+// '@azure/functions-extensions-base' must be the one CommonJS copy that '@azure/functions' also uses,
+// or every sdkBinding blob trigger fails with "factory not registered".
+import { build } from 'esbuild';
+import { existsSync, rmSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const at = (...parts) => join(root, ...parts);
+const common = {
+  bundle: true,
+  format: 'esm',
+  platform: 'node',
+  target: 'node20',
+  sourcemap: 'linked',
+  logLevel: 'warning',
+  outExtension: { '.js': '.mjs' },
+  banner: {
+    js: "import { createRequire as __cr } from 'node:module'; const require = __cr(import.meta.url);",
+  },
+};
+
+rmSync(at('dist'), { recursive: true, force: true });
+await build({
+  ...common,
+  entryPoints: { index: at('functions', 'index.ts') },
+  outdir: at('dist', 'app'),
+  minify: true,
+  keepNames: true,
+  legalComments: 'none',
+  splitting: true,
+  external: ['@azure/functions-core'],
+  alias: {
+    '@azure/functions-extensions-base': at(
+      'node_modules/@azure/functions-extensions-base/dist/azure-functions-extensions-base.js',
+    ),
+  },
+});
+
+const programs = {
+  'local/main': at('local', 'main.ts'),
+  'local/azuriteProcess': at('local', 'azurite', 'azuriteProcess.ts'),
+  'cli/lifeboat': at('cli', 'main.ts'),
+  'demo/main': at('scripts', 'demo', 'main.ts'),
+};
+const entryPoints = Object.fromEntries(Object.entries(programs).filter(([, file]) => existsSync(file)));
+await build({ ...common, entryPoints, outdir: at('dist'), packages: 'external' });
