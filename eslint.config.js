@@ -4,14 +4,13 @@ import js from '@eslint/js';
 import tseslint from 'typescript-eslint';
 
 const zodDefault = {
-  name: 'zod',
-  importNames: ['z'],
-  message: "import * as z from 'zod' (ships a fifth of the bytes).",
+  selector: "ImportDeclaration[source.value='zod'] > ImportSpecifier[imported.name='z']",
+  message: "import * as z from 'zod': the object z brings every locale along, five times the bytes.",
 };
 
 /** Forbids imports whose path matches one of the groups; `why` is what the author reads. */
 const forbid = (why, group, paths = []) => ({
-  'no-restricted-imports': ['error', { paths: [zodDefault, ...paths], patterns: [{ group, message: why }] }],
+  'no-restricted-imports': ['error', { paths, patterns: [{ group, message: why }] }],
 });
 
 const ioBuiltins = [
@@ -44,7 +43,7 @@ export default tseslint.config(
       '@typescript-eslint/switch-exhaustiveness-check': 'error',
       '@typescript-eslint/no-non-null-assertion': 'error',
       '@typescript-eslint/require-await': 'off',
-      'no-restricted-imports': ['error', { paths: [zodDefault] }],
+      'no-restricted-syntax': ['error', zodDefault],
       'max-lines': ['error', { max: 400 }],
       'max-lines-per-function': ['error', { max: 70, skipBlankLines: true, skipComments: true }],
       complexity: ['error', 14],
@@ -108,6 +107,7 @@ export default tseslint.config(
       ],
       'no-restricted-syntax': [
         'error',
+        zodDefault,
         {
           selector: "NewExpression[callee.name='Date'][arguments.length=0]",
           message: 'Use context.df.currentUtcDateTime.',

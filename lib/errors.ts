@@ -124,6 +124,12 @@ export const errorCatalogue = {
   LogMetadataCorrupt: entry('invalid', 400, damaged, sendAgain),
   LogEntryCorrupt: entry('invalid', 400, damaged, sendAgain),
   LogDataCorrupt: entry('invalid', 400, damaged, sendAgain),
+  LogTooLarge: entry(
+    'invalid',
+    400,
+    'The log has more than 16 Mi write entries or 1 Mi metadata blocks.',
+    'Cut logs more often, or join neighbouring writes into one entry.',
+  ),
   LogEntryUnaligned: entry('invalid', 400, 'A write entry is not a multiple of 512 bytes.', sendAgain),
   LogEntryOutOfBounds: entry(
     'invalid',

@@ -24,7 +24,6 @@ function* run(context: OrchestrationContext, job: ItemJob): Generator<Task, void
 
 export function* enableProtection(context: OrchestrationContext): Generator<Task, void, never> {
   const job = context.df.getInput<ItemJob>();
-  if (!job) throw new Error('enableProtection needs {item, jobId}');
   try {
     yield* run(context, job);
   } catch (error) {

@@ -4,6 +4,7 @@ import type { InvocationContext } from '@azure/functions';
 import * as df from 'durable-functions';
 import { LifeboatError, toErrorRecord } from '../../lib/errors.ts';
 import type { ErrorRecord } from '../../lib/errors.ts';
+import type { ItemJob } from '../../lib/protection/orchestrations.ts';
 import type { ReplicationContext } from '../../lib/replication/context.ts';
 import type { ActivityName, ActivityResult } from '../../orchestrators/activities.ts';
 import { replicationContext } from '../services.ts';
@@ -19,13 +20,19 @@ export class FailedChecks extends Error {
   }
 }
 
+/** What orchestrators pass: the job, and for the activity that ends it in failure why it failed. */
+export type ActivityInput = ItemJob & { errors?: ErrorRecord[] };
+
 /** Registers an activity. `work` may run more than once for one call. */
-export function registerActivity<Input>(
+export function registerActivity(
   name: ActivityName,
-  work: (context: ReplicationContext, input: Input) => Promise<object | undefined>,
+  work: (context: ReplicationContext, input: ActivityInput) => Promise<object | undefined>,
 ): void {
   df.app.activity(name, {
-    handler: async (input: Input, invocation: InvocationContext): Promise<ActivityResult<object | null>> => {
+    handler: async (
+      input: ActivityInput,
+      invocation: InvocationContext,
+    ): Promise<ActivityResult<object | null>> => {
       try {
         return { ok: true, value: (await work(await replicationContext(invocation), input)) ?? null };
       } catch (error) {

@@ -13,7 +13,7 @@ import {
   listItemIds,
   listRecoveryPoints,
 } from '../protection/itemStore.ts';
-import { allowedOperations, stateDescriptions } from '../protection/states.ts';
+import { stateDescriptions } from '../protection/states.ts';
 import { requireIdentifier } from '../replication/names.ts';
 import { policies, getResource } from '../vault/resources.ts';
 import { accepted, list, nameInId, resource, resourceId } from './arm.ts';
@@ -116,7 +116,8 @@ async function itemBody(context: ApiContext, record: ItemRecord) {
     activeLocation: 'Primary',
     testFailoverState: 'None',
     testFailoverStateDescription: 'None',
-    allowedOperations: allowedOperations(record.state),
+    // None of Site Recovery's verbs on a protected item is offered.
+    allowedOperations: [],
     replicationHealth: healthOf(record),
     failoverHealth: 'Normal',
     healthErrors: record.healthErrors.map(healthErrorBody),

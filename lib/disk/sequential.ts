@@ -21,6 +21,8 @@ export async function* readSequentially(
       const bytes: Uint8Array = await ahead;
       const nextOffsetBytes = offsetBytes + chunkBytes;
       ahead = nextOffsetBytes < source.sizeBytes ? readAt(nextOffsetBytes) : undefined;
+      // It may fail while the caller is still at work; it is thrown when its turn comes, not as unhandled.
+      ahead?.catch(() => undefined);
       yield { offsetBytes, bytes };
     }
   } finally {

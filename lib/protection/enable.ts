@@ -1,6 +1,6 @@
 // Enabling protection: the request (rows, then the orchestration) and the steps that its orchestration runs. Every step
 // may be repeated: it looks at the rows first, and an event that was applied already changes nothing.
-import { LifeboatError } from '../errors.ts';
+import { LifeboatError, toErrorRecord } from '../errors.ts';
 import type { ErrorRecord } from '../errors.ts';
 import { findMachine } from '../inventory/inventory.ts';
 import type { MachineRecord } from '../inventory/inventory.ts';
@@ -85,17 +85,28 @@ export async function enableProtection(
   });
   await insertJob(storage.jobs, job);
   const record = newItem(request, job.id, createdAt);
-  if (!existing) await insertItem(storage, record);
-  else {
-    await updateItem(storage.items, request.item, (current) => {
-      transition(current.state, 'enableAgain');
-      return record;
-    });
+  try {
+    await storeNewItem(context, record, existing !== undefined);
+  } catch (error) {
+    await updateJob(storage.jobs, job.id, (current) => failJob(current, [toErrorRecord(error)], createdAt));
+    throw error;
   }
   context.fault('enable.afterRows');
   const input: ItemJob = { item: request.item, jobId: job.id };
   await orchestrations.start(enableProtectionName, job.id, input);
   return job;
+}
+
+async function storeNewItem(
+  { storage }: ReplicationContext,
+  record: ItemRecord,
+  isRepeated: boolean,
+): Promise<void> {
+  if (!isRepeated) return insertItem(storage, record);
+  await updateItem(storage.items, record.item, (current) => {
+    transition(current.state, 'enableAgain');
+    return record;
+  });
 }
 
 const at = (context: ReplicationContext): string => context.clock.now().toISOString();

@@ -57,8 +57,3 @@ export function transition(state: ProtectionState, event: ProtectionEvent): Prot
 export function mayMerge(state: ProtectionState): boolean {
   return state === 'InitialReplicationCompletedOnPrimary' || state === 'Protected';
 }
-
-/** The verbs that clients may call now (Site Recovery's `allowedOperations`). */
-export function allowedOperations(_state: ProtectionState): string[] {
-  return [];
-}

@@ -17,7 +17,7 @@ import type {
   ItemRecord,
   RecoveryPointRecord,
 } from '../protection/item.ts';
-import { cycleKey, pointKey, updateItem } from '../protection/itemStore.ts';
+import { cycleKey, getItem, pointKey, updateItem } from '../protection/itemStore.ts';
 import { blobSource } from '../storage/blobSource.ts';
 import type { RowWrite } from '../storage/ports.ts';
 import type { CheckedLog } from './checkCycle.ts';
@@ -34,13 +34,10 @@ interface Attempt {
 
 async function claim(context: ReplicationContext, item: string, cycle: number): Promise<Attempt> {
   const token = context.newId();
-  let isRepeated = false;
+  const isRepeated = (await getItem(context.storage.items, item)).record.applying?.cycle === cycle;
   const record = await updateItem(context.storage.items, item, (current) => {
-    assertInvariant(
-      cycle === (cycle === 0 ? 0 : 1) + current.appliedCycle,
-      `cycle ${cycle} follows ${current.appliedCycle} on ${item}`,
-    );
-    isRepeated = current.applying?.cycle === cycle;
+    const expected = cycle === 0 ? 0 : current.appliedCycle + 1;
+    assertInvariant(cycle === expected, `cycle ${cycle} follows ${current.appliedCycle} on ${item}`);
     return { ...current, applying: { cycle, attempt: token } };
   });
   if (isRepeated) await deleteOrphans(context, record, cycle);

@@ -1,6 +1,6 @@
 // Draining an item: everything under deltas/<item>/ is applied in cycle order, one cycle at a time, under the item's lock.
 // Triggers may come late, twice, out of order or not at all: what is done depends only on what lies in storage.
-import { LifeboatError, isLifeboatError } from '../errors.ts';
+import { LifeboatError, errorCatalogue } from '../errors.ts';
 import { baselineOf, withHealthError } from '../protection/item.ts';
 import type { HealthError, ItemRecord } from '../protection/item.ts';
 import { findItem, pointKey, updateItem } from '../protection/itemStore.ts';
@@ -71,17 +71,22 @@ async function settleOddities(
   }
 }
 
-/** Storage that went back in time cannot be continued: say so and stop, instead of building on it. */
-async function showRollback(context: ReplicationContext, item: string, error: LifeboatError): Promise<void> {
+/** What keeps the replica from being written must be seen, however often the drain is tried again. */
+async function showReplicaError(
+  context: ReplicationContext,
+  item: string,
+  error: LifeboatError,
+): Promise<void> {
   await updateItem(context.storage.items, item, (record) => ({
     ...record,
     healthErrors: withHealthError(record.healthErrors, {
       code: error.code,
       level: 'Critical',
-      message: error.message,
+      message: `${error.message} ${errorCatalogue[error.code].recommendedAction}`,
       subject: error.target ?? item,
       raisedAt: context.clock.now().toISOString(),
-      clearedByCycle: Number.MAX_SAFE_INTEGER,
+      // Nothing that is merged later makes a replica right that is older than its rows.
+      clearedByCycle: error.code === 'ReplicaRolledBack' ? Number.MAX_SAFE_INTEGER : record.appliedCycle + 1,
     }),
   }));
 }
@@ -157,7 +162,8 @@ export async function drainItem(
       const signal = options.signal ? AbortSignal.any([lock.lost, options.signal]) : lock.lost;
       round = await drainLocked(context, item, signal, appliedCycles, options.stopAt);
     } catch (error) {
-      if (isLifeboatError(error, 'ReplicaRolledBack')) await showRollback(context, item, error);
+      if (error instanceof LifeboatError && error.code.startsWith('Replica'))
+        await showReplicaError(context, item, error);
       throw error;
     } finally {
       await lock.release();

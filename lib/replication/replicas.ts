@@ -28,7 +28,11 @@ async function writeTail(
     );
   }
   const uniqueId = stableGuid('vhd', record.item, disk, record.createdAt);
-  const footer = formatFixedVhdFooter({ sizeBytes: paddedBytes, uniqueId, createdAt: new Date(record.createdAt) });
+  const footer = formatFixedVhdFooter({
+    sizeBytes: paddedBytes,
+    uniqueId,
+    createdAt: new Date(record.createdAt),
+  });
   await storage.replicas.writePages(name, paddedBytes, footer, fence);
 }
 

@@ -4,7 +4,7 @@ import * as z from 'zod';
 import { LifeboatError } from '../errors.ts';
 import type { TablePort } from '../storage/ports.ts';
 
-export const fabricRecord = z.object({
+const fabricRecord = z.object({
   name: z.string(),
   /** GUID that the site's container is named after. */
   internalId: z.string(),
@@ -12,7 +12,7 @@ export const fabricRecord = z.object({
 });
 export type FabricRecord = z.infer<typeof fabricRecord>;
 
-export const policyRecord = z.object({
+const policyRecord = z.object({
   name: z.string(),
   recoveryPointHistoryHours: z.number(),
   appConsistentFrequencyHours: z.number(),
@@ -22,7 +22,7 @@ export const policyRecord = z.object({
 });
 export type PolicyRecord = z.infer<typeof policyRecord>;
 
-export const mappingRecord = z.object({
+const mappingRecord = z.object({
   name: z.string(),
   fabric: z.string(),
   container: z.string(),

@@ -18,7 +18,7 @@ import { memoryStorage } from '../../lib/storage/memory/index.ts';
 import type { Storage } from '../../lib/storage/ports.ts';
 import { paddedSizeBytes, parseVhdFooter } from '../../lib/vhd/fixed.ts';
 
-export const sectorBytes = 512;
+const sectorBytes = 512;
 export const logTime = new Date('2026-01-01T00:00:00Z');
 
 /** A small deterministic random source, so that a failing test can be repeated. */
@@ -33,7 +33,10 @@ export function randomSource(seed: number): (below: number) => number {
   };
 }
 
-export function testContext(storage: Storage = memoryStorage(), fault: FaultPoint = noFaults): ReplicationContext {
+export function testContext(
+  storage: Storage = memoryStorage(),
+  fault: FaultPoint = noFaults,
+): ReplicationContext {
   let ids = 0;
   return {
     storage,
@@ -69,7 +72,12 @@ export class ProtectedVm {
   readonly random: (below: number) => number;
   readonly #logIds: string[] = [];
 
-  constructor({ item = 'vm-1', diskSizes = [1024 * 1024, 300 * sectorBytes], seed = 1, storage }: VmOptions = {}) {
+  constructor({
+    item = 'vm-1',
+    diskSizes = [1024 * 1024, 300 * sectorBytes],
+    seed = 1,
+    storage,
+  }: VmOptions = {}) {
     this.item = item;
     this.random = randomSource(seed);
     this.storage = storage ?? memoryStorage();
@@ -86,11 +94,23 @@ export class ProtectedVm {
   /** Rows as after the orchestration's first steps: the source may upload. */
   async startInitialReplication(): Promise<void> {
     const record: ItemRecord = {
-      ...{ item: this.item, name: this.item, fabric: 'site', container: 'cloud', machine: this.item, machineName: 'VM' },
+      ...{
+        item: this.item,
+        name: this.item,
+        fabric: 'site',
+        container: 'cloud',
+        machine: this.item,
+        machineName: 'VM',
+      },
       ...{ policy: 'policy', providerInput: {}, state: 'EnablingProtection', currentJob: 'job-1' },
       createdAt: '2026-01-01T00:00:00.000Z',
       disks: this.disks.map((bytes, index) => ({
-        ...{ disk: ProtectedVm.diskId(index), name: `Disk ${index}`, type: 'DataDisk' as const, sizeBytes: bytes.length },
+        ...{
+          disk: ProtectedVm.diskId(index),
+          name: `Disk ${index}`,
+          type: 'DataDisk' as const,
+          sizeBytes: bytes.length,
+        },
         ...{ leaseId: null, arrivedAt: null, copyOf: null, fence: 0, lastLogId: null },
       })),
       ...{ consistentFromCycle: 1, appliedCycle: 0, applying: null, healthErrors: [] },
@@ -150,7 +170,11 @@ export class ProtectedVm {
       const uniqueId = stableGuid(this.item, cycle, index);
       const writes = Array.from({ length: writesPerDisk }, () => this.#write(disk));
       const previousUniqueId = this.#logIds[index];
-      const bytes = buildHrl(writes, { uniqueId, createdAt: logTime, ...(previousUniqueId ? { previousUniqueId } : {}) });
+      const bytes = buildHrl(writes, {
+        uniqueId,
+        createdAt: logTime,
+        ...(previousUniqueId ? { previousUniqueId } : {}),
+      });
       this.#logIds[index] = uniqueId;
       return {
         name: formatDeltaName({ item: this.item, cycle, disk: ProtectedVm.diskId(index) }),
@@ -192,8 +216,10 @@ export class ProtectedVm {
         { offsetBytes: 0, lengthBytes: padded + 512 },
         snapshotId,
       );
-      if (!Buffer.from(blob.subarray(0, bytes.length)).equals(bytes)) found.push(`cycle ${point.cycle} ${disk}: other bytes`);
-      if (blob.subarray(bytes.length, padded).some((byte) => byte !== 0)) found.push(`${disk}: padding is not zero`);
+      if (!Buffer.from(blob.subarray(0, bytes.length)).equals(bytes))
+        found.push(`cycle ${point.cycle} ${disk}: other bytes`);
+      if (blob.subarray(bytes.length, padded).some((byte) => byte !== 0))
+        found.push(`${disk}: padding is not zero`);
       parseVhdFooter(blob.subarray(padded));
     }
     return found;
@@ -215,7 +241,11 @@ export class ProtectedVm {
 }
 
 /** Repeats `look` until it returns something, for at most `seconds`. */
-export async function eventually<T>(what: string, look: () => Promise<T | undefined>, seconds = 60): Promise<T> {
+export async function eventually<T>(
+  what: string,
+  look: () => Promise<T | undefined>,
+  seconds = 60,
+): Promise<T> {
   for (let waited = 0; waited < seconds * 10; waited++) {
     const found = await look();
     if (found !== undefined) return found;

@@ -1,0 +1,82 @@
+// Writes a log into a sink as the writes come, in constant memory: nothing is kept but the entries of the current
+// metadata block. The file is readable only after `close`, which rewrites the header; a writer that dies before
+// leaves a log that every reader refuses as not closed.
+import { assertInvariant } from '../errors.ts';
+import { HrlEncoder, type FilePiece, type HrlWrite, type HrlWriterOptions } from './encoder.ts';
+
+export type { HrlWrite, HrlWriterOptions } from './encoder.ts';
+
+/** Where a log goes. Writes arrive one after another, contiguous and ascending; the last one is [0, 4096) again. */
+export interface HrlSink {
+  /** The data may be reused by the caller after the promise resolved. */
+  write(offsetBytes: number, data: Uint8Array): Promise<void>;
+}
+
+/**
+ * A log that is being written: open → closed, or open → failed when the sink failed. `append` and `close` are for
+ * an open log and must be awaited one at a time; anything else is a defect of the caller and throws at once.
+ */
+export class HrlWriter {
+  readonly #sink: HrlSink;
+  readonly #encoder: HrlEncoder;
+  #state: 'open' | 'busy' | 'closed' | 'failed' = 'open';
+
+  private constructor(sink: HrlSink, encoder: HrlEncoder) {
+    this.#sink = sink;
+    this.#encoder = encoder;
+  }
+
+  /** Writes the header of an open log. Throws RangeError for options that no log can have. */
+  static async open(sink: HrlSink, options: HrlWriterOptions): Promise<HrlWriter> {
+    const writer = new HrlWriter(sink, new HrlEncoder(options));
+    await writer.#write((encoder) => encoder.start());
+    return writer;
+  }
+
+  /** Size that the closed log would have if nothing more came. */
+  get sizeBytes(): number {
+    return this.#encoder.sizeBytes;
+  }
+
+  get entryCount(): number {
+    return this.#encoder.entryCount;
+  }
+
+  /** Adds one write. `LogEntryUnaligned` when it is not made of 512-byte sectors; the log stays open then. */
+  async append(write: HrlWrite): Promise<void> {
+    await this.#write((encoder) => encoder.append(write));
+  }
+
+  /** Makes the log valid. Once. */
+  async close(): Promise<void> {
+    await this.#write((encoder) => encoder.finish());
+    this.#state = 'closed';
+  }
+
+  async #write(encode: (encoder: HrlEncoder) => FilePiece[]): Promise<void> {
+    assertInvariant(
+      this.#state === 'open',
+      `a log is written while open, one call at a time; it is ${this.#state}`,
+    );
+    const pieces = encode(this.#encoder);
+    this.#state = 'busy';
+    try {
+      for (const { offsetBytes, data } of pieces) await this.#sink.write(offsetBytes, data);
+      this.#state = 'open';
+    } catch (error) {
+      this.#state = 'failed';
+      throw error;
+    }
+  }
+}
+
+/** A whole log in memory, for small ones and tests. */
+export function buildHrl(writes: Iterable<HrlWrite>, options: HrlWriterOptions): Uint8Array {
+  const encoder = new HrlEncoder(options);
+  const pieces = encoder.start();
+  for (const write of writes) pieces.push(...encoder.append(write));
+  pieces.push(...encoder.finish());
+  const log = new Uint8Array(encoder.sizeBytes);
+  for (const { offsetBytes, data } of pieces) log.set(data, offsetBytes);
+  return log;
+}

@@ -1,0 +1,47 @@
+// A binary heap of numbers with the largest on top: the newest of the log entries that cover a place on the disk.
+
+/** Holds at most `capacity` unsigned 32-bit numbers. */
+export class MaxHeap {
+  readonly #items: Uint32Array;
+  #size = 0;
+
+  constructor(capacity: number) {
+    this.#items = new Uint32Array(capacity);
+  }
+
+  get size(): number {
+    return this.#size;
+  }
+
+  /** The largest. 0 when the heap is empty: look at `size` first. */
+  get top(): number {
+    return this.#items[0] ?? 0;
+  }
+
+  push(item: number): void {
+    let at = this.#size++;
+    while (at > 0) {
+      const parent = (at - 1) >> 1;
+      const above = this.#items[parent] ?? 0;
+      if (above >= item) break;
+      this.#items[at] = above;
+      at = parent;
+    }
+    this.#items[at] = item;
+  }
+
+  /** Removes the largest. */
+  pop(): void {
+    const item = this.#items[--this.#size] ?? 0;
+    let at = 0;
+    for (let child = 1; child < this.#size; child = 2 * at + 1) {
+      const right = child + 1;
+      if (right < this.#size && (this.#items[right] ?? 0) > (this.#items[child] ?? 0)) child = right;
+      const below = this.#items[child] ?? 0;
+      if (below <= item) break;
+      this.#items[at] = below;
+      at = child;
+    }
+    this.#items[at] = item;
+  }
+}

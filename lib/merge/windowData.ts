@@ -1,0 +1,77 @@
+// Brings the bytes of one window into memory in the order in which they will be written: the arena holds the writes
+// of the window end to end, so a page write is a view of it and nothing is copied twice.
+import type { RandomAccessSource } from '../disk/source.ts';
+import { forEachBounded } from './bounded.ts';
+import type { MergeWindow } from './windows.ts';
+
+// Ranges above 4 MiB are read fastest; 16 MiB in flight are what the merge's memory bound allows.
+const maxReadBytes = 8 * 1024 * 1024;
+const maxInFlightBytes = 16 * 1024 * 1024;
+/** Short reads wait for the service more than for bytes, so more of them are in flight. */
+const maxReadConcurrency = 16;
+/** Superseded data shorter than this is read and thrown away: about as long as another request would take. */
+const maxGapBytes = 128 * 1024;
+
+interface ArenaPiece {
+  dataOffset: number;
+  length: number;
+  arenaOffset: number;
+}
+
+/** One read of the log: [start, end), and the pieces in it. */
+export interface LogRange {
+  start: number;
+  end: number;
+  pieces: ArenaPiece[];
+}
+
+/** Groups the pieces of a window into long reads, ascending in the log. */
+export function planReads(window: MergeWindow): LogRange[] {
+  const pieces: ArenaPiece[] = [];
+  let arenaOffset = 0;
+  for (const write of window.writes) {
+    for (const { dataOffset, length } of write.pieces) {
+      pieces.push({ dataOffset, length, arenaOffset });
+      arenaOffset += length;
+    }
+  }
+  pieces.sort((a, b) => a.dataOffset - b.dataOffset);
+  const ranges: LogRange[] = [];
+  let current: LogRange | undefined;
+  for (const piece of pieces) {
+    const end = piece.dataOffset + piece.length;
+    const fits =
+      current !== undefined &&
+      piece.dataOffset - current.end <= maxGapBytes &&
+      end - current.start <= maxReadBytes;
+    if (current !== undefined && fits) {
+      current.end = end;
+      current.pieces.push(piece);
+    } else {
+      current = { start: piece.dataOffset, end, pieces: [piece] };
+      ranges.push(current);
+    }
+  }
+  return ranges;
+}
+
+/** Fills `arena` with the window's data and returns the number of bytes read. At most 16 MiB are in flight. */
+export async function loadWindow(
+  source: RandomAccessSource,
+  window: MergeWindow,
+  arena: Uint8Array,
+  signal: AbortSignal | undefined,
+): Promise<number> {
+  let readBytes = 0;
+  const ranges = planReads(window);
+  const longest = ranges.reduce((most, { start, end }) => Math.max(most, end - start), 1);
+  const concurrency = Math.min(maxReadConcurrency, Math.floor(maxInFlightBytes / longest));
+  await forEachBounded(ranges, { concurrency, signal }, async ({ start, end, pieces }) => {
+    const bytes = await source.read(start, end - start);
+    readBytes += bytes.length;
+    for (const { dataOffset, length, arenaOffset } of pieces) {
+      arena.set(bytes.subarray(dataOffset - start, dataOffset - start + length), arenaOffset);
+    }
+  });
+  return readBytes;
+}

@@ -1,0 +1,21 @@
+// The whole storage in memory, for tests and simulations: deterministic, clock-free, gone with the process.
+import type { Storage } from '../ports.ts';
+import { memoryBlobAccount, memoryBlobs } from './blobs.ts';
+import { memoryLocks } from './locks.ts';
+import { memoryPageBlobs } from './pageBlobs.ts';
+import { memoryTable } from './tables.ts';
+
+/** An empty storage of its own; two share nothing. */
+export function memoryStorage(): Storage {
+  const account = memoryBlobAccount(['deltas', 'quarantine']);
+  return {
+    replicas: memoryPageBlobs(),
+    deltas: memoryBlobs(account, 'deltas'),
+    quarantine: memoryBlobs(account, 'quarantine'),
+    locks: memoryLocks(),
+    items: memoryTable(),
+    jobs: memoryTable(),
+    inventory: memoryTable(),
+    vault: memoryTable(),
+  };
+}

@@ -1,0 +1,15 @@
+// The storage in memory against the contracts.
+import { memoryStorage } from '../../lib/storage/memory/index.ts';
+import { blobSuite } from './blobSuite.ts';
+import { lockSuite } from './lockSuite.ts';
+import { pageBlobFuzz } from './pageBlobFuzz.ts';
+import { pageBlobSuite } from './pageBlobSuite.ts';
+import { tableSuite } from './tableSuite.ts';
+
+const storage = memoryStorage();
+
+pageBlobSuite('memory', () => storage.replicas);
+pageBlobFuzz('memory', () => storage.replicas);
+blobSuite('memory', () => ({ source: storage.deltas, target: storage.quarantine, targetName: 'quarantine' }));
+lockSuite('memory', () => storage.locks);
+tableSuite('memory', () => storage.items);

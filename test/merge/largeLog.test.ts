@@ -1,0 +1,47 @@
+// A log much larger than memory allows to hold: 3 GiB, computed as it is read. Memory is asserted; time is only printed.
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { build } from 'esbuild';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+
+const gib = 1024 ** 3;
+/** What largeLogRun.ts prints. */
+interface Report {
+  sizeBytes: number;
+  liveBytes: number;
+  landedBytes: number;
+  result: { writtenBytes: number; clearedBytes: number; readBytes: number };
+  peakMiB: number;
+  planMillionMiB: number;
+  planMillionSegments: number;
+}
+
+let folder = '';
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'lifeboat-large-'));
+});
+afterAll(() => {
+  rmSync(folder, { recursive: true, force: true });
+});
+
+it(
+  '3 GiB are verified, planned and applied in bounded memory, every newest sector lands once',
+  { timeout: 180_000 },
+  async () => {
+    const program = join(folder, 'largeLogRun.mjs');
+    const entry = join(import.meta.dirname, 'largeLogRun.ts');
+    await build({ entryPoints: [entry], outfile: program, bundle: true, platform: 'node', format: 'esm' });
+    const output = execFileSync(process.execPath, [program], { encoding: 'utf8' });
+    console.log(output);
+    const report = JSON.parse(output) as Report;
+    expect(report.sizeBytes).toBeGreaterThan(3 * gib);
+    expect(report.landedBytes).toBe(report.liveBytes);
+    expect(report.liveBytes).toBe(150_001 * 16_384);
+    expect(report.result).toMatchObject({ writtenBytes: report.liveBytes, clearedBytes: 0 });
+    expect(report.peakMiB).toBeLessThan(256);
+    expect(report.planMillionMiB).toBeLessThan(300);
+    expect(report.planMillionSegments).toBeGreaterThan(900_000);
+  },
+);

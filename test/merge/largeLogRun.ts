@@ -1,0 +1,114 @@
+// The program of largeLog.test.ts, run alone in a process so that its memory is its own: verifies, plans and applies
+// a 3 GiB log into a target that checks every sector and keeps none, then plans a million overlapping writes.
+import type { RandomAccessSource } from '../../lib/disk/source.ts';
+import { allocateEntries } from '../../lib/hrl/entries.ts';
+import { verifyHrl } from '../../lib/hrl/verify.ts';
+import { applyMerge, type PageTarget } from '../../lib/merge/apply.ts';
+import { planMerge } from '../../lib/merge/plan.ts';
+import { totalLength } from '../../lib/merge/segments.ts';
+import { generatedLog, readStamp } from './generatedLog.ts';
+
+const mib = 1024 * 1024;
+const entryBytes = 16_384;
+const blockCount = 1548;
+const entryCount = blockCount * 127;
+// Fewer places than entries: about a quarter of the log is superseded. The step scatters them over the disk.
+const placeCount = 150_001;
+const diskOffsetOf = (entry: number): number => ((entry * 48_271) % placeCount) * entryBytes;
+
+let peakBytes = 0;
+const startBytes = process.memoryUsage.rss();
+const sample = (): void => {
+  peakBytes = Math.max(peakBytes, process.memoryUsage.rss() - startBytes);
+};
+
+/** Samples memory at every read: that is when the buffers of both sides are alive. */
+function sampled(source: RandomAccessSource): RandomAccessSource {
+  return {
+    sizeBytes: source.sizeBytes,
+    read: async (offsetBytes, lengthBytes) => {
+      const bytes = await source.read(offsetBytes, lengthBytes);
+      sample();
+      return bytes;
+    },
+  };
+}
+
+/** Checks that each sector that arrives is the newest for its place, and counts. */
+function checkingTarget(): { target: PageTarget; landed: () => number } {
+  const newest = new Uint32Array(placeCount);
+  for (let entry = 0; entry < entryCount; entry++) newest[diskOffsetOf(entry) / entryBytes] = entry;
+  let landedBytes = 0;
+  const target: PageTarget = {
+    writePages: async (offsetBytes, data) => {
+      const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
+      for (let at = 0; at < data.length; at += 512) {
+        const place = Math.floor((offsetBytes + at) / entryBytes);
+        const { entry, sector } = readStamp(view, at);
+        if (entry !== newest[place] || sector !== ((offsetBytes + at) % entryBytes) / 512) {
+          throw new Error(
+            `sector at ${offsetBytes + at} has sector ${sector} of entry ${entry}, not of ${newest[place] ?? -1}`,
+          );
+        }
+      }
+      landedBytes += data.length;
+    },
+    clearPages: async ({ offsetBytes }) => {
+      throw new Error(`nothing in this log is zero, but ${offsetBytes} is cleared`);
+    },
+  };
+  return { target, landed: () => landedBytes };
+}
+
+async function mergeLargeLog(): Promise<object> {
+  const source = sampled(generatedLog({ blockCount, entryBytes, diskOffsetOf }));
+  const { target, landed } = checkingTarget();
+  const startedAt = performance.now();
+  const { log, sha256, dataBytes } = await verifyHrl(source, { diskSizeBytes: placeCount * entryBytes });
+  const verifiedAt = performance.now();
+  const segments = planMerge(log.entries);
+  const plannedAt = performance.now();
+  const result = await applyMerge({ source, segments, target });
+  sample();
+  const seconds = (from: number, to: number): number => Math.round(to - from) / 1000;
+  return {
+    sizeBytes: source.sizeBytes,
+    sha256,
+    dataBytes,
+    liveBytes: totalLength(segments),
+    landedBytes: landed(),
+    result,
+    verifySeconds: seconds(startedAt, verifiedAt),
+    planSeconds: seconds(verifiedAt, plannedAt),
+    applySeconds: seconds(plannedAt, performance.now()),
+    peakMiB: Math.round(peakBytes / mib),
+  };
+}
+
+/** A million writes of 512 bytes to 64 KiB all over 64 GiB, from a fixed seed. */
+function planMillion(): object {
+  const count = 1_000_000;
+  const entries = allocateEntries(count);
+  let state = 12_345;
+  const random = (below: number): number => {
+    state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0;
+    return Math.floor((state / 2 ** 32) * below);
+  };
+  let dataOffset = 8192;
+  for (let index = 0; index < count; index++) {
+    entries.diskOffsets[index] = random(2 ** 27) * 512;
+    entries.lengths[index] = (1 + random(128)) * 512;
+    entries.dataOffsets[index] = dataOffset;
+    dataOffset += entries.lengths[index] ?? 0;
+  }
+  const before = process.memoryUsage.rss();
+  const startedAt = performance.now();
+  const segments = planMerge(entries);
+  return {
+    planMillionSeconds: Math.round(performance.now() - startedAt) / 1000,
+    planMillionMiB: Math.round((process.memoryUsage.rss() - before) / mib),
+    planMillionSegments: segments.count,
+  };
+}
+
+console.log(JSON.stringify({ ...(await mergeLargeLog()), ...planMillion() }));

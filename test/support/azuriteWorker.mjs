@@ -1,0 +1,75 @@
+// The thread that `azurite.ts` starts: Azurite's three servers on free loopback ports, with their own event loop.
+// Azurite has no public API, so its classes are reached by path; the version is pinned in package.json.
+// Messages: out { ports } once all listen, or { error }; in 'stop' → everything is flushed, the thread ends.
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { parentPort, workerData } from 'node:worker_threads';
+
+const require = createRequire(import.meta.url);
+const load = (path) => require(`azurite/dist/src/${path}`).default;
+
+const host = '127.0.0.1';
+const keepAliveSeconds = 60;
+const inMemory = workerData.dir === undefined;
+const directory = workerData.dir ?? '';
+
+/** What the blob and queue servers take in the same order. */
+const extentSettings = (service) => [
+  host,
+  0,
+  keepAliveSeconds,
+  join(directory, `__azurite_db_${service}__.json`),
+  join(directory, `__azurite_db_${service}_extent__.json`),
+  [{ locationId: 'Default', locationPath: join(directory, `__${service}storage__`), maxConcurrency: 50 }],
+  false, // access log
+  undefined,
+  false, // debug log
+  undefined,
+  false, // loose
+  true, // skip the API version check: the SDK speaks a newer version than this emulator knows
+  '',
+  '',
+  '',
+  undefined, // OAuth
+  false, // product style URLs stay enabled
+  inMemory,
+];
+
+function createServers() {
+  const BlobServer = load('blob/BlobServer');
+  const BlobConfiguration = load('blob/BlobConfiguration');
+  const QueueServer = load('queue/QueueServer');
+  const QueueConfiguration = load('queue/QueueConfiguration');
+  const TableServer = load('table/TableServer');
+  const TableConfiguration = load('table/TableConfiguration');
+  const tableDatabase = join(directory, '__azurite_db_table__.json');
+  return {
+    blob: new BlobServer(new BlobConfiguration(...extentSettings('blob'))),
+    queue: new QueueServer(new QueueConfiguration(...extentSettings('queue'))),
+    table: new TableServer(
+      new TableConfiguration(
+        ...[host, 0, keepAliveSeconds, tableDatabase, false, false, undefined, undefined, false, true],
+        ...['', '', '', undefined, false, inMemory],
+      ),
+    ),
+  };
+}
+
+try {
+  const servers = createServers();
+  const ports = {};
+  for (const [service, server] of Object.entries(servers)) {
+    await server.start();
+    ports[service] = server.httpServer.address().port;
+  }
+  parentPort.once('message', async () => {
+    for (const server of Object.values(servers)) {
+      server.httpServer.closeAllConnections();
+      await server.close();
+    }
+    process.exit(0);
+  });
+  parentPort.postMessage({ ports });
+} catch (error) {
+  parentPort.postMessage({ error: error instanceof Error ? error.message : String(error) });
+}
