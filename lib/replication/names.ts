@@ -4,9 +4,6 @@ import { LifeboatError } from '../errors.ts';
 const identifier = /^[a-z0-9-]{1,64}$/;
 const deltaName = /^([a-z0-9-]{1,64})\/(\d{12})\/([a-z0-9-]{1,64})\.hrl$/;
 
-/** Cycles have 12 digits in names; this is the last one. */
-export const lastCycle = 999_999_999_999;
-
 export interface DeltaName {
   item: string;
   /** From 1. */

@@ -11,7 +11,8 @@ type Write = () => Promise<void>;
 function holdingBackFirstWrite(replicas: PageBlobPort, held: Write[]): PageBlobPort {
   return new Proxy(replicas, {
     get(target, property: keyof PageBlobPort) {
-      if (property !== 'writePages') return (target[property] as (...args: unknown[]) => unknown).bind(target);
+      if (property !== 'writePages')
+        return (target[property] as (...args: unknown[]) => unknown).bind(target);
       return async (...args: Parameters<PageBlobPort['writePages']>) => {
         if (held.length > 0) return target.writePages(...args);
         const [name, offsetBytes, data, fence] = args;

@@ -21,7 +21,10 @@ function deathAt(n: number): { fault: (name: string) => void; passed: string[] }
 }
 
 /** Repeats a step as a restarted process would, until it gets through. */
-async function survive(context: ReplicationContext, step: (context: ReplicationContext) => Promise<unknown>): Promise<void> {
+async function survive(
+  context: ReplicationContext,
+  step: (context: ReplicationContext) => Promise<unknown>,
+): Promise<void> {
   for (;;) {
     try {
       await step(context);
@@ -54,7 +57,9 @@ async function live(n: number): Promise<{ vm: ProtectedVm; passed: string[] }> {
 }
 
 async function snapshotCount(vm: ProtectedVm): Promise<number> {
-  const lists = vm.disks.map((_, index) => vm.storage.replicas.listSnapshots(replicaName(vm.item, ProtectedVm.diskId(index))));
+  const lists = vm.disks.map((_, index) =>
+    vm.storage.replicas.listSnapshots(replicaName(vm.item, ProtectedVm.diskId(index))),
+  );
   return (await Promise.all(lists)).flat().length;
 }
 
@@ -63,7 +68,14 @@ describe('death at a fault point', () => {
     const clean = await live(0);
     expect(await clean.vm.verifiedCycles()).toEqual([0, 1, 2, 3]);
     const names = new Set(clean.passed);
-    for (const name of ['seal.afterTail', 'apply.afterClaim', 'apply.afterWrite', 'apply.afterSnapshot', 'apply.afterCommit', 'refuse.afterCopy']) {
+    for (const name of [
+      'seal.afterTail',
+      'apply.afterClaim',
+      'apply.afterWrite',
+      'apply.afterSnapshot',
+      'apply.afterCommit',
+      'refuse.afterCopy',
+    ]) {
       expect(names).toContain(name);
     }
     for (let n = 1; n <= clean.passed.length; n++) {

@@ -7,9 +7,13 @@ import { replicaName } from '../../../lib/replication/names.ts';
 import { ProtectedVm, logTime } from '../../support/protectedVm.ts';
 
 const shuffled = <T>(values: readonly T[], random: (below: number) => number): T[] =>
-  values.map((value) => ({ value, key: random(1_000_000) })).sort((a, b) => a.key - b.key).map(({ value }) => value);
+  values
+    .map((value) => ({ value, key: random(1_000_000) }))
+    .sort((a, b) => a.key - b.key)
+    .map(({ value }) => value);
 
-const codes = async (vm: ProtectedVm): Promise<string[]> => (await vm.record()).healthErrors.map(({ code }) => code);
+const codes = async (vm: ProtectedVm): Promise<string[]> =>
+  (await vm.record()).healthErrors.map(({ code }) => code);
 
 describe('draining an item', () => {
   it('applies cycles in order, whatever order the logs arrive in, and records each as a recovery point', async () => {
@@ -26,7 +30,9 @@ describe('draining an item', () => {
 
   it('records the moment and the consistency that the logs state', async () => {
     const vm = await new ProtectedVm().protect();
-    const logs = vm.cutCycle().map((log) => ({ ...log, metadata: { ...log.metadata, consistency: 'application' } }));
+    const logs = vm
+      .cutCycle()
+      .map((log) => ({ ...log, metadata: { ...log.metadata, consistency: 'application' } }));
     await vm.upload(...logs);
     await drainItem(vm.context, vm.item);
     expect(await vm.points()).toMatchObject([
@@ -59,7 +65,11 @@ describe('draining an item', () => {
     await vm.upload(...second);
     expect((await drainItem(vm.context, vm.item)).outcome).toBe('waiting');
     expect((await vm.record()).healthErrors).toMatchObject([
-      { code: 'LogsMissing', level: 'Warning', message: expect.stringContaining('vm-1/000000000001/disk0.hrl') as string },
+      {
+        code: 'LogsMissing',
+        level: 'Warning',
+        message: expect.stringContaining('vm-1/000000000001/disk0.hrl') as string,
+      },
     ]);
     expect(await vm.points()).toEqual([]);
     await vm.upload(...first);
@@ -97,12 +107,17 @@ describe('draining an item', () => {
     const logs = vm.cutCycle();
     await vm.upload(...logs);
     await drainItem(vm.context, vm.item);
-    const other = buildHrl([{ diskOffset: 0, data: new Uint8Array(512).fill(9) }], { createdAt: logTime, uniqueId: crypto.randomUUID() });
+    const other = buildHrl([{ diskOffset: 0, data: new Uint8Array(512).fill(9) }], {
+      createdAt: logTime,
+      uniqueId: crypto.randomUUID(),
+    });
     await vm.storage.deltas.put(logs[0]!.name, other);
     await drainItem(vm.context, vm.item);
     expect(await vm.verifiedCycles()).toEqual([1]);
     expect(await codes(vm)).toEqual(['LogConflict']);
-    expect((await vm.storage.quarantine.find(logs[0]!.name))?.metadata).toMatchObject({ reason: 'LogConflict' });
+    expect((await vm.storage.quarantine.find(logs[0]!.name))?.metadata).toMatchObject({
+      reason: 'LogConflict',
+    });
     await vm.upload(...vm.cutCycle());
     await drainItem(vm.context, vm.item);
     expect(await vm.verifiedCycles()).toEqual([1, 2]);
@@ -115,9 +130,15 @@ describe('draining an item', () => {
     const broken = logs[1]!.bytes.slice();
     broken[broken.length - 100] = broken[broken.length - 100]! ^ 1;
     await vm.upload(logs[0]!, { ...logs[1]!, bytes: broken });
-    const before = await vm.storage.replicas.read(replicaName(vm.item, 'disk0'), { offsetBytes: 0, lengthBytes: 2 ** 20 });
+    const before = await vm.storage.replicas.read(replicaName(vm.item, 'disk0'), {
+      offsetBytes: 0,
+      lengthBytes: 2 ** 20,
+    });
     expect((await drainItem(vm.context, vm.item)).outcome).toBe('refused');
-    const after = await vm.storage.replicas.read(replicaName(vm.item, 'disk0'), { offsetBytes: 0, lengthBytes: 2 ** 20 });
+    const after = await vm.storage.replicas.read(replicaName(vm.item, 'disk0'), {
+      offsetBytes: 0,
+      lengthBytes: 2 ** 20,
+    });
     expect(Buffer.from(after).equals(before)).toBe(true);
     expect(await vm.points()).toEqual([]);
     expect(await vm.pendingNames()).toEqual([logs[0]!.name]);
@@ -129,27 +150,35 @@ describe('draining an item', () => {
     expect(await codes(vm)).toEqual([]);
   });
 
-  it.each([
-    ['a digest that is not the file', { sha256: '0'.repeat(64) }, 'LogDigestMismatch'],
-  ])('refuses a log with %s', async (_what, metadata, code) => {
-    const vm = await new ProtectedVm({ diskSizes: [2 ** 20] }).protect();
-    await vm.upload(...vm.cutCycle().map((log) => ({ ...log, metadata })));
-    await drainItem(vm.context, vm.item);
-    expect(await codes(vm)).toEqual([code]);
-    expect(await vm.points()).toEqual([]);
-  });
+  it.each([['a digest that is not the file', { sha256: '0'.repeat(64) }, 'LogDigestMismatch']])(
+    'refuses a log with %s',
+    async (_what, metadata, code) => {
+      const vm = await new ProtectedVm({ diskSizes: [2 ** 20] }).protect();
+      await vm.upload(...vm.cutCycle().map((log) => ({ ...log, metadata })));
+      await drainItem(vm.context, vm.item);
+      expect(await codes(vm)).toEqual([code]);
+      expect(await vm.points()).toEqual([]);
+    },
+  );
 
   it('refuses a log that writes past the disk, and one that does not follow the last applied log', async () => {
     const vm = await new ProtectedVm({ diskSizes: [2 ** 20] }).protect();
     const [first] = vm.cutCycle();
-    const beyond = buildHrl([{ diskOffset: 2 ** 20, data: new Uint8Array(512) }], { createdAt: logTime, uniqueId: crypto.randomUUID() });
+    const beyond = buildHrl([{ diskOffset: 2 ** 20, data: new Uint8Array(512) }], {
+      createdAt: logTime,
+      uniqueId: crypto.randomUUID(),
+    });
     await vm.storage.deltas.put(first!.name, beyond);
     await drainItem(vm.context, vm.item);
     expect(await codes(vm)).toEqual(['LogEntryOutOfBounds']);
     await vm.upload(first!);
     await drainItem(vm.context, vm.item);
     const [second] = vm.cutCycle();
-    const stranger = buildHrl([], { createdAt: logTime, uniqueId: crypto.randomUUID(), previousUniqueId: crypto.randomUUID() });
+    const stranger = buildHrl([], {
+      createdAt: logTime,
+      uniqueId: crypto.randomUUID(),
+      previousUniqueId: crypto.randomUUID(),
+    });
     await vm.storage.deltas.put(second!.name, stranger);
     await drainItem(vm.context, vm.item);
     expect(await codes(vm)).toEqual(['LogChainBroken']);
@@ -160,13 +189,19 @@ describe('draining an item', () => {
 
   it('refuses names that are no logs of the item', async () => {
     const vm = await new ProtectedVm().protect();
-    const names = ['vm-1/1/disk0.hrl', 'vm-1/000000000001/other.hrl', 'vm-1/000000000000/disk0.hrl', 'vm-1/readme.txt'];
+    const names = [
+      'vm-1/1/disk0.hrl',
+      'vm-1/000000000001/other.hrl',
+      'vm-1/000000000000/disk0.hrl',
+      'vm-1/readme.txt',
+    ];
     for (const name of names) await vm.storage.deltas.put(name, new Uint8Array(10));
     await vm.upload(...vm.cutCycle());
     await drainItem(vm.context, vm.item);
     expect(await vm.verifiedCycles()).toEqual([1]);
     expect(await vm.pendingNames()).toEqual([]);
-    for (const name of names) expect((await vm.storage.quarantine.find(name))?.metadata['reason']).toBe('LogUnexpected');
+    for (const name of names)
+      expect((await vm.storage.quarantine.find(name))?.metadata['reason']).toBe('LogUnexpected');
   });
 
   it('records the initial copy as point 0 only when the source vouches for one moment of all disks', async () => {
@@ -194,7 +229,11 @@ describe('draining an item', () => {
 
   it('keeps leftover upload rights from writing after initial replication', async () => {
     const vm = await new ProtectedVm().protect();
-    const write = vm.storage.replicas.writePages(replicaName(vm.item, 'disk0'), 0, new Uint8Array(512).fill(1));
+    const write = vm.storage.replicas.writePages(
+      replicaName(vm.item, 'disk0'),
+      0,
+      new Uint8Array(512).fill(1),
+    );
     await expect(write).rejects.toMatchObject({ code: 'ReplicaLeaseLost' });
   });
 
@@ -220,6 +259,21 @@ describe('draining an item', () => {
     }
     expect((await vm.record()).appliedCycle).toBe(1);
     expect(await codes(vm)).toEqual(['ReplicaRolledBack']);
+  });
+
+  it('shows that somebody else holds the replica, and goes on when it is free again', async () => {
+    const vm = await new ProtectedVm({ diskSizes: [2 ** 20] }).protect();
+    const name = replicaName(vm.item, 'disk0');
+    await vm.storage.replicas.releaseLease(name, (await vm.record()).disks[0]!.leaseId!);
+    const stranger = crypto.randomUUID();
+    await vm.storage.replicas.holdLease(name, stranger);
+    await vm.upload(...vm.cutCycle());
+    await expect(drainItem(vm.context, vm.item)).rejects.toMatchObject({ code: 'ReplicaLeaseLost' });
+    expect((await vm.record()).healthErrors).toMatchObject([{ code: 'ReplicaLeaseLost', level: 'Critical' }]);
+    await vm.storage.replicas.releaseLease(name, stranger);
+    await drainItem(vm.context, vm.item);
+    expect(await vm.verifiedCycles()).toEqual([1]);
+    expect(await codes(vm)).toEqual([]);
   });
 
   it('finds by reconciliation what no trigger announced', async () => {
