@@ -4,7 +4,7 @@ import * as z from 'zod';
 import { inventoryReport, storeInventory } from '../inventory/inventory.ts';
 import { healthOf } from '../protection/item.ts';
 import type { DiskRecord, ItemRecord } from '../protection/item.ts';
-import { findItem, listItemIds } from '../protection/itemStore.ts';
+import { listItems } from '../protection/itemStore.ts';
 import { initialReplicationCompletedEvent } from '../protection/orchestrations.ts';
 import type { ProtectionState } from '../protection/states.ts';
 import { formatCycle, formatDeltaName, replicaName } from '../replication/names.ts';
@@ -98,9 +98,8 @@ async function assignment(context: ApiContext, record: ItemRecord) {
 export const getAssignments: Handler = async (context, { query }) => {
   const site = query.get('site')?.toLowerCase();
   const value = [];
-  for await (const id of listItemIds(context.replication.storage)) {
-    const record = (await findItem(context.replication.storage.items, id))?.record;
-    if (record && (site === undefined || record.fabric.toLowerCase() === site))
+  for await (const record of listItems(context.replication.storage)) {
+    if (site === undefined || record.fabric.toLowerCase() === site)
       value.push(await assignment(context, record));
   }
   return list(value);

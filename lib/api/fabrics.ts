@@ -1,7 +1,7 @@
 // Fabrics (Hyper-V sites) and the one protection container that each has.
 import { LifeboatError } from '../errors.ts';
 import { jobKinds } from '../jobs/job.ts';
-import { listItemIds, findItem } from '../protection/itemStore.ts';
+import { listItems } from '../protection/itemStore.ts';
 import {
   containerOf,
   fabrics,
@@ -71,9 +71,8 @@ export async function getContainer(
 
 async function countItems(context: ApiContext, fabric: FabricRecord): Promise<number> {
   let count = 0;
-  for await (const id of listItemIds(context.replication.storage)) {
-    const item = await findItem(context.replication.storage.items, id);
-    if (item?.record.fabric === fabric.name) count++;
+  for await (const record of listItems(context.replication.storage)) {
+    if (record.fabric === fabric.name) count++;
   }
   return count;
 }

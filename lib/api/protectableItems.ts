@@ -2,7 +2,7 @@
 import { LifeboatError } from '../errors.ts';
 import { findMachine, listMachines } from '../inventory/inventory.ts';
 import type { MachineRecord } from '../inventory/inventory.ts';
-import { findItem, listItemIds } from '../protection/itemStore.ts';
+import { listItems } from '../protection/itemStore.ts';
 import { list, resource, resourceId } from './arm.ts';
 import { getContainer } from './fabrics.ts';
 import type { ApiContext, Handler } from './http.ts';
@@ -19,9 +19,8 @@ export const containerSegments = ({ fabric, container }: Place): string[] => [
 /** Machine id → name of the protected item, for one site. */
 async function protectedMachines(context: ApiContext, fabric: string): Promise<Map<string, string>> {
   const names = new Map<string, string>();
-  for await (const id of listItemIds(context.replication.storage)) {
-    const record = (await findItem(context.replication.storage.items, id))?.record;
-    if (record?.fabric === fabric) names.set(record.machine, record.name);
+  for await (const record of listItems(context.replication.storage)) {
+    if (record.fabric === fabric) names.set(record.machine, record.name);
   }
   return names;
 }

@@ -6,13 +6,7 @@ import type { MachineRecord } from '../inventory/inventory.ts';
 import { enableProtection } from '../protection/enable.ts';
 import { healthOf } from '../protection/item.ts';
 import type { HealthError, ItemRecord, RecoveryPointRecord } from '../protection/item.ts';
-import {
-  findItem,
-  findRecoveryPoint,
-  getItem,
-  listItemIds,
-  listRecoveryPoints,
-} from '../protection/itemStore.ts';
+import { findRecoveryPoint, getItem, listItems, listRecoveryPoints } from '../protection/itemStore.ts';
 import { stateDescriptions } from '../protection/states.ts';
 import { requireIdentifier } from '../replication/names.ts';
 import { policies, getResource } from '../vault/resources.ts';
@@ -151,15 +145,10 @@ async function requireUnprotected(
   fabric: string,
   item: string,
 ): Promise<void> {
-  for await (const id of listItemIds(context.replication.storage)) {
-    if (id === item) continue;
-    const record = (await findItem(context.replication.storage.items, id))?.record;
-    if (record?.machine === machine.id && record.fabric === fabric) {
-      throw new LifeboatError(
-        'OperationNotSupportedInState',
-        `Machine ${machine.name} is protected already, as "${record.name}".`,
-      );
-    }
+  for await (const record of listItems(context.replication.storage)) {
+    if (record.item === item || record.machine !== machine.id || record.fabric !== fabric) continue;
+    const message = `Machine ${machine.name} is protected already, as "${record.name}".`;
+    throw new LifeboatError('OperationNotSupportedInState', message, { target: record.name });
   }
 }
 
@@ -205,7 +194,7 @@ async function getItemInPath(
   params: Readonly<Record<string, string>>,
 ): Promise<ItemRecord> {
   const { container } = await getContainer(context, params);
-  const { record } = await getItem(context.replication.storage.items, (params['item'] ?? '').toLowerCase());
+  const record = await getItem(context.replication.storage.items, (params['item'] ?? '').toLowerCase());
   if (record.container !== container) {
     const message = `Protected item "${record.name}" does not exist in container "${container}".`;
     throw new LifeboatError('ResourceNotFound', message, { target: record.name });
@@ -221,9 +210,8 @@ export const getProtectedItem: Handler = async (context, { params }) => ({
 export const listProtectedItems: Handler = async (context, { params }) => {
   const inside = params['container'] === undefined ? undefined : await getContainer(context, params);
   const bodies = [];
-  for await (const id of listItemIds(context.replication.storage)) {
-    const record = (await findItem(context.replication.storage.items, id))?.record;
-    if (record && (inside === undefined || record.container === inside.container))
+  for await (const record of listItems(context.replication.storage)) {
+    if (inside === undefined || record.container === inside.container)
       bodies.push(await itemBody(context, record));
   }
   return list(bodies);

@@ -67,7 +67,7 @@ export async function enableProtection(
   request: EnableRequest,
 ): Promise<JobRecord> {
   const { storage, clock, newId } = context;
-  const existing = (await findItem(storage.items, request.item))?.record;
+  const existing = await findItem(storage.items, request.item);
   const running = existing?.currentJob ? await findJob(storage.jobs, existing.currentJob) : undefined;
   if (running && existing?.machine === request.machine.id) return running;
   if (existing && existing.state !== 'EnablingFailed') {
@@ -132,7 +132,7 @@ export async function checkPrerequisites(
   await updateJob(storage.jobs, jobId, (job) =>
     startStep(job, 'EnableProtectionPreflightChecksTask', at(context)),
   );
-  const { record } = await getItem(storage.items, item);
+  const record = await getItem(storage.items, item);
   const machine = await findMachine(storage.inventory, record.fabric, record.machine);
   if (!machine) {
     errors.push({
@@ -156,7 +156,7 @@ export async function checkPrerequisites(
 
 /** Step 2: the empty replicas. */
 export async function createTarget(context: ReplicationContext, { item, jobId }: ItemJob): Promise<void> {
-  const { record } = await getItem(context.storage.items, item);
+  const record = await getItem(context.storage.items, item);
   // A repeated step must not empty a replica that the source is already writing.
   if (record.state !== 'EnablingProtection') return;
   await onStep(context, jobId, 'CreateProtectionTargetTask', () => createReplicas(context, record));
@@ -220,7 +220,7 @@ export async function finalizeProtection(
   { item, jobId }: ItemJob,
 ): Promise<void> {
   await onStep(context, jobId, 'FinalizeProtectionTask', async () => {
-    const { record } = await getItem(context.storage.items, item);
+    const record = await getItem(context.storage.items, item);
     await requireValidReplicas(context, record);
     await updateItem(context.storage.items, item, (current) =>
       current.currentJob === jobId

@@ -1,39 +1,35 @@
-// Reading and changing items. Every change is a compare-and-set on the item's row; `updateItem` repeats it while others
-// change the row in between, so `change` must be a pure function of the row it is given.
-import { LifeboatError, isLifeboatError } from '../errors.ts';
+// Reading and changing items. Every change is a compare-and-set on the item's row.
+import { LifeboatError } from '../errors.ts';
 import { formatCycle } from '../replication/names.ts';
 import type { RowWrite, Storage, TablePort } from '../storage/ports.ts';
+import { updateRow } from '../storage/updateRow.ts';
 import { cycleRecord, itemRecord, recoveryPointRecord } from './item.ts';
 import type { CycleRecord, ItemRecord, RecoveryPointRecord } from './item.ts';
 
 const itemKey = 'item';
 const indexPartition = 'items';
-const updateAttempts = 20;
 
 export const cycleKey = (cycle: number): string => `cycle:${formatCycle(cycle)}`;
 export const pointKey = (cycle: number): string => `point:${formatCycle(cycle)}`;
 
-/** An item as read, with the ETag that a change must present. */
-export interface StoredItem {
-  record: ItemRecord;
-  etag: string;
-}
-
-export async function findItem(items: TablePort, item: string): Promise<StoredItem | undefined> {
+export async function findItem(items: TablePort, item: string): Promise<ItemRecord | undefined> {
   const row = await items.find(item, itemKey);
-  return row && { record: itemRecord.parse(row.value), etag: row.etag };
+  return row && itemRecord.parse(row.value);
 }
 
-export async function getItem(items: TablePort, item: string): Promise<StoredItem> {
+export async function getItem(items: TablePort, item: string): Promise<ItemRecord> {
   const found = await findItem(items, item);
   if (!found)
     throw new LifeboatError('ResourceNotFound', `Protected item "${item}" does not exist.`, { target: item });
   return found;
 }
 
-/** Ids of all items, ascending. */
-export async function* listItemIds(storage: Pick<Storage, 'vault'>): AsyncIterable<string> {
-  for await (const row of storage.vault.list(indexPartition)) yield row.key;
+/** All items, ascending by id. */
+export async function* listItems(storage: Pick<Storage, 'items' | 'vault'>): AsyncIterable<ItemRecord> {
+  for await (const { key } of storage.vault.list(indexPartition)) {
+    const record = await findItem(storage.items, key);
+    if (record) yield record;
+  }
 }
 
 /** Creates the item and its entry in the index. Throws `PreconditionFailed` when it exists. */
@@ -46,30 +42,15 @@ export async function insertItem(
   await storage.items.transact(record.item, [{ kind: 'insert', key: itemKey, value: record }]);
 }
 
-/**
- * Applies `change` to the current row and stores the result, repeating on a concurrent change. Returns the new record.
- * `change` may throw to refuse; returning the record itself writes nothing. `rows` are written in the same transaction.
- */
-export async function updateItem(
+/** Applies a pure change to the item, with `rows` of its partition in the same transaction; see `updateRow`. */
+export function updateItem(
   items: TablePort,
   item: string,
   change: (record: ItemRecord) => ItemRecord,
   rows: readonly RowWrite[] = [],
 ): Promise<ItemRecord> {
-  for (let attempt = 1; ; attempt++) {
-    const stored = await getItem(items, item);
-    const changed = change(stored.record);
-    if (changed === stored.record) return changed;
-    try {
-      await items.transact(item, [
-        { kind: 'replace', key: itemKey, value: changed, etag: stored.etag },
-        ...rows,
-      ]);
-      return changed;
-    } catch (error) {
-      if (!isLifeboatError(error, 'PreconditionFailed') || attempt >= updateAttempts) throw error;
-    }
-  }
+  const what = `Protected item "${item}"`;
+  return updateRow({ table: items, partition: item, key: itemKey, schema: itemRecord, what }, change, rows);
 }
 
 export async function findCycle(

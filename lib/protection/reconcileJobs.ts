@@ -1,7 +1,7 @@
 // Jobs whose start or event was lost between two durable steps: the rows say what should have happened, so say it again.
 import { findJob } from '../jobs/jobStore.ts';
 import type { ReplicationContext } from '../replication/context.ts';
-import { findItem, listItemIds } from './itemStore.ts';
+import { listItems } from './itemStore.ts';
 import { enableProtectionName, initialReplicationCompletedEvent } from './orchestrations.ts';
 import type { ItemJob, OrchestrationClient } from './orchestrations.ts';
 
@@ -13,14 +13,13 @@ export async function reconcileJobs(
   { storage, clock, log }: ReplicationContext,
   orchestrations: OrchestrationClient,
 ): Promise<void> {
-  for await (const item of listItemIds(storage)) {
-    const record = (await findItem(storage.items, item))?.record;
-    if (!record?.currentJob) continue;
+  for await (const record of listItems(storage)) {
+    if (record.currentJob === null) continue;
     const job = await findJob(storage.jobs, record.currentJob);
     if (!job) continue;
     if (job.state === 'NotStarted' && clock.now().getTime() - Date.parse(job.createdAt) > lostStartMs) {
-      log(`job ${job.id} on ${item} had not started; starting it again`);
-      const input: ItemJob = { item, jobId: job.id };
+      log(`job ${job.id} on ${record.item} had not started; starting it again`);
+      const input: ItemJob = { item: record.item, jobId: job.id };
       await orchestrations.start(enableProtectionName, job.id, input);
     }
     const waits = job.steps.some(

@@ -34,7 +34,7 @@ interface Attempt {
 
 async function claim(context: ReplicationContext, item: string, cycle: number): Promise<Attempt> {
   const token = context.newId();
-  const isRepeated = (await getItem(context.storage.items, item)).record.applying?.cycle === cycle;
+  const isRepeated = (await getItem(context.storage.items, item)).applying?.cycle === cycle;
   const record = await updateItem(context.storage.items, item, (current) => {
     const expected = cycle === 0 ? 0 : current.appliedCycle + 1;
     assertInvariant(cycle === expected, `cycle ${cycle} follows ${current.appliedCycle} on ${item}`);

@@ -111,7 +111,7 @@ async function drainLocked(
   stopAt?: Date,
 ): Promise<Round> {
   for (;;) {
-    const record = (await findItem(context.storage.items, item))?.record;
+    const record = await findItem(context.storage.items, item);
     if (!record) return { outcome: 'unknown', seen: new Set() };
     if (!mayMerge(record.state)) return { outcome: 'notReady', seen: new Set() };
     await recordBaselineOnce(context, record);

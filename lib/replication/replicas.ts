@@ -97,7 +97,7 @@ export async function completeInitialReplication(
   disk: string,
   statement: CopyStatement,
 ): Promise<ItemRecord> {
-  const { record: before } = await getItem(context.storage.items, item);
+  const before = await getItem(context.storage.items, item);
   if (findDisk(before, disk).arrivedAt !== null) return before;
   const assigned = await assignLease(context, item, disk);
   const row = findDisk(assigned, disk);

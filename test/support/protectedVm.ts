@@ -194,7 +194,7 @@ export class ProtectedVm {
   }
 
   async record(): Promise<ItemRecord> {
-    return (await getItem(this.storage.items, this.item)).record;
+    return await getItem(this.storage.items, this.item);
   }
 
   async points(): Promise<RecoveryPointRecord[]> {
