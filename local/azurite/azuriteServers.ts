@@ -1,0 +1,150 @@
+// Runs the three Azurite services inside this process, on disk.
+// Azurite syncs data before it answers but keeps its metadata in memory and saves it every 5 s; here it is saved
+// every second when something changed (less often when a save is slow), and once more on close.
+import { mkdir } from 'node:fs/promises';
+import type { Server } from 'node:http';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { findPort } from './freePort.ts';
+import type { AzuritePorts } from './messages.ts';
+
+/** The part of LokiJS, Azurite's metadata store, that this file uses. */
+interface LokiDatabase {
+  autosaveDirty(): boolean;
+  autosaveDisable(): void;
+  saveDatabase(done: (error?: unknown) => void): void;
+}
+
+interface MetadataStore {
+  db: LokiDatabase;
+}
+
+interface AzuriteServer {
+  httpServer: Server;
+  metadataStore: MetadataStore;
+  extentMetadataStore?: MetadataStore;
+  start(): Promise<void>;
+  close(): Promise<void>;
+}
+
+type Constructor<T> = new (...args: never[]) => T;
+
+export interface AzuriteServers {
+  ports: AzuritePorts;
+  /** The blob service's HTTP server, for those who watch its requests. */
+  blobHttpServer: Server;
+  /** Lets running requests finish (bounded), saves everything and stops. Call once. */
+  close(): Promise<void>;
+}
+
+/** Below the SDK's idle time a reused connection could be closed under a request; above it this cannot happen. */
+const keepAliveSeconds = 120;
+const saveIntervalMs = 1000;
+/** A save may take at most this share of the time. */
+const saveShare = 0.1;
+const requestDrainMs = 2000;
+
+const requireHere = createRequire(import.meta.url);
+
+function defaultExport<T>(path: string): Constructor<T> {
+  return (requireHere(`azurite/dist/src/${path}`) as { default: Constructor<T> }).default;
+}
+
+/** Starts blob, queue and table; wanted ports that are taken are replaced by free ones. */
+export async function startAzuriteServers(
+  directory: string,
+  wanted: Partial<AzuritePorts>,
+): Promise<AzuriteServers> {
+  await mkdir(directory, { recursive: true });
+  const ports: AzuritePorts = {
+    blob: await findPort(wanted.blob),
+    queue: await findPort(wanted.queue),
+    table: await findPort(wanted.table),
+  };
+  const servers = [
+    createServer('blob', directory, ports.blob),
+    createServer('queue', directory, ports.queue),
+    createServer('table', directory, ports.table),
+  ] as const;
+  for (const server of servers) await server.start();
+  const requests = servers.map((server) => countRequests(server.httpServer));
+  const savers = servers.flatMap((server) =>
+    [server.metadataStore, server.extentMetadataStore].flatMap((store) =>
+      store === undefined ? [] : [saveOften(store.db)],
+    ),
+  );
+  const close = async (): Promise<void> => {
+    for (const server of servers) server.httpServer.close();
+    const deadline = Date.now() + requestDrainMs;
+    while (requests.some((count) => count() > 0) && Date.now() < deadline) await sleep(10);
+    await Promise.all(savers.map((stopSaving) => stopSaving()));
+    for (const server of servers) await server.close();
+  };
+  return { ports, blobHttpServer: servers[0].httpServer, close };
+}
+
+function createServer(service: 'blob' | 'queue' | 'table', directory: string, port: number): AzuriteServer {
+  const title = service.charAt(0).toUpperCase() + service.slice(1);
+  const Configuration = defaultExport<object>(`${service}/${title}Configuration`) as new (
+    ...args: unknown[]
+  ) => object;
+  const Azurite = defaultExport<AzuriteServer>(`${service}/${title}Server`) as new (
+    configuration: object,
+  ) => AzuriteServer;
+  const file = (name: string): string => join(directory, name);
+  // host, port, keep-alive, database … loose, skipApiVersionCheck: the newest SDKs speak versions Azurite has not heard of.
+  const start = ['127.0.0.1', port, keepAliveSeconds, file(`${service}.json`)];
+  const end = [undefined, false, true];
+  if (service === 'table') return new Azurite(new Configuration(...start, false, false, undefined, ...end));
+  const extents = [{ locationId: 'Default', locationPath: file(`${service}Extents`), maxConcurrency: 50 }];
+  const logging = [false, undefined, false];
+  return new Azurite(
+    new Configuration(...start, file(`${service}Extents.json`), extents, ...logging, ...end),
+  );
+}
+
+function countRequests(server: Server): () => number {
+  let running = 0;
+  server.on('request', (_request, response) => {
+    running++;
+    response.once('close', () => running--);
+  });
+  return () => running;
+}
+
+/**
+ * Replaces the database's own 5 s autosave; returns what stops it, which waits for a running save: its changes
+ * count as saved already, so closing the database would not write them again. A save writes the whole file,
+ * so a slow one is repeated less often.
+ */
+function saveOften(db: LokiDatabase): () => Promise<void> {
+  db.autosaveDisable();
+  let timer: NodeJS.Timeout | undefined;
+  let saving: Promise<void> | undefined;
+  const schedule = (delayMs: number): void => {
+    timer = setTimeout(() => void tick(), delayMs);
+  };
+  const tick = async (): Promise<void> => {
+    const startedAt = performance.now();
+    if (db.autosaveDirty()) await (saving = save(db));
+    // Undefined: it was stopped while it saved.
+    if (timer !== undefined) schedule(Math.max(saveIntervalMs, (performance.now() - startedAt) / saveShare));
+  };
+  schedule(saveIntervalMs);
+  return async () => {
+    clearTimeout(timer);
+    timer = undefined;
+    await saving;
+  };
+}
+
+/** Failures are logged and tried again with the next change. */
+async function save(db: LokiDatabase): Promise<void> {
+  await new Promise<void>((resolve) => {
+    db.saveDatabase((error) => {
+      if (error !== undefined && error !== null) console.error('Azurite cannot save its metadata:', error);
+      resolve();
+    });
+  });
+}

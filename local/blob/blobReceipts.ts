@@ -1,0 +1,56 @@
+// Remembers which (function, blob, ETag) have been queued, as blobs named like the real host's receipts, and in
+// memory so that a scan of thousands of blobs costs no request per blob.
+// A receipt is written after its message was sent: a crash in between queues the blob again, never loses it.
+import type { ContainerClient } from '@azure/storage-blob';
+import { toFunctionId } from './blobMessage.ts';
+
+export interface BlobVersion {
+  container: string;
+  blob: string;
+  /** With or without its quotes; both name the same version. */
+  etag: string;
+}
+
+export class BlobReceipts {
+  readonly #container: ContainerClient;
+  readonly #hostId: string;
+  readonly #known = new Set<string>();
+
+  /** `container` is azure-webjobs-hosts and exists. */
+  constructor(container: ContainerClient, hostId: string) {
+    this.#container = container;
+    this.#hostId = hostId;
+  }
+
+  /** Reads all receipts of a function; call once before `has` is asked about it. */
+  async load(functionName: string): Promise<void> {
+    const prefix = this.#prefix(functionName);
+    for await (const page of this.#container.listBlobsFlat({ prefix }).byPage({ maxPageSize: 5000 })) {
+      for (const { name } of page.segment.blobItems) this.#known.add(name);
+    }
+  }
+
+  has(functionName: string, version: BlobVersion): boolean {
+    return this.#known.has(this.#name(functionName, version));
+  }
+
+  /** Records that the version was queued. May be called twice. */
+  async add(functionName: string, version: BlobVersion): Promise<void> {
+    const name = this.#name(functionName, version);
+    await this.#container.getBlockBlobClient(name).upload('', 0, { metadata: { Completed: 'true' } });
+    this.#known.add(name);
+  }
+
+  #prefix(functionName: string): string {
+    return `blobreceipts/${this.#hostId}/${toFunctionId(functionName)}/`;
+  }
+
+  #name(functionName: string, { container, blob, etag }: BlobVersion): string {
+    return `${this.#prefix(functionName)}${bareETag(etag)}/${container}/${blob}`;
+  }
+}
+
+/** Listings give ETags without quotes, headers with them. */
+export function bareETag(etag: string): string {
+  return etag.replaceAll('"', '');
+}

@@ -1,0 +1,50 @@
+// Runs an invocation under the function's retry policy, as the host does (not the worker): the handler is
+// called again with a retry context until it succeeds or the policy ends.
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { HostLog, Invocation, InvocationResult, RetryContext, RetryOptions, Worker } from './types.ts';
+
+export interface RetryPolicyRun {
+  worker: Worker;
+  invocation: Invocation;
+  retry: RetryOptions | undefined;
+  log: HostLog;
+  /** Aborting ends the waiting between attempts; the last error is then thrown. */
+  signal: AbortSignal;
+}
+
+/** Rejects with the error of the last attempt. Without a policy there is one attempt. */
+export async function invokeWithRetry(run: RetryPolicyRun): Promise<InvocationResult> {
+  const { worker, retry, log, signal } = run;
+  let invocation = run.invocation;
+  for (let attempt = 0; ; attempt++) {
+    try {
+      return await worker.invoke(invocation);
+    } catch (error) {
+      if (retry === undefined || isExhausted(retry, attempt)) throw error;
+      const delayMs = delayAfter(retry, attempt);
+      log(
+        'warning',
+        'Host.Retry',
+        `${invocation.functionId} failed; retry ${attempt + 1} follows in ${delayMs} ms.`,
+      );
+      await sleep(delayMs, undefined, { signal }).catch(() => undefined);
+      if (signal.aborted) throw error;
+      invocation = { ...run.invocation, retryContext: toRetryContext(retry, attempt + 1, error) };
+    }
+  }
+}
+
+function isExhausted({ maxRetryCount }: RetryOptions, attempt: number): boolean {
+  return maxRetryCount >= 0 && attempt >= maxRetryCount;
+}
+
+/** Delay after the given attempt (0-based): doubles up to the maximum for exponential back-off. */
+export function delayAfter({ strategy, delayMs, maximumDelayMs }: RetryOptions, attempt: number): number {
+  return strategy === 'fixedDelay' ? delayMs : Math.min(maximumDelayMs, delayMs * 2 ** attempt);
+}
+
+function toRetryContext({ maxRetryCount }: RetryOptions, retryCount: number, error: unknown): RetryContext {
+  const message = error instanceof Error ? error.message : String(error);
+  const stackTrace = error instanceof Error ? (error.stack ?? '') : '';
+  return { retryCount, maxRetryCount, exception: { message, source: '', stackTrace } };
+}

@@ -1,0 +1,185 @@
+// Starts the real program on the fixture app, built from source, in folders of its own; knows how to stop it, kill it,
+// and read what it wrote. Every host started here is gone when the test file ends, whatever happened.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+import { afterAll } from 'vitest';
+
+const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
+export const fixtureApp = join(root, 'test', 'host', 'fixture', 'app');
+export const streamingApp = join(root, 'test', 'host', 'fixture', 'streamingApp');
+export const commonJsApp = join(root, 'test', 'host', 'fixture', 'commonJsApp');
+
+export interface LocalJson {
+  url: string;
+  storageConnectionString: string;
+  pid: number;
+  [entry: string]: unknown;
+}
+
+export interface HostRun {
+  child: ChildProcess;
+  dataDirectory: string;
+  /** All output so far. */
+  output(): string;
+  /** Resolves with the exit code (or the signal's name) and all output. */
+  exited: Promise<{ code: number | string; output: string }>;
+}
+
+export interface ReadyHost extends HostRun {
+  url: string;
+  local: LocalJson;
+  /** SIGTERM, and the exit code. */
+  stop(): Promise<number | string>;
+  kill(): Promise<void>;
+}
+
+export interface HostOptions {
+  app?: string;
+  dataDirectory?: string;
+  port?: number;
+  args?: string[];
+  env?: Record<string, string>;
+  /** In a process group of its own, so that `kill` can hit the whole group. */
+  isGroupLeader?: boolean;
+  /** Runs the program through a shell that does not pass signals on, as `npm start` does. */
+  isBehindShell?: boolean;
+}
+
+const running = new Set<ChildProcess>();
+const folders: string[] = [];
+let programs: Promise<string> | undefined;
+
+afterAll(async () => {
+  for (const child of running) child.kill('SIGKILL');
+  // The Azurite of a killed host flushes into the folder and ends by itself.
+  await sleep(running.size > 0 ? 500 : 0);
+  for (const folder of folders)
+    rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
+});
+
+/** A folder that is removed after the test file. */
+export function temporaryFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'local-host-'));
+  folders.push(folder);
+  return folder;
+}
+
+/** Builds the two programs where they find the installed packages, as `npm run build` does; once per test file. */
+function buildPrograms(): Promise<string> {
+  programs ??= (async () => {
+    const outdir = join(root, 'node_modules', '.cache', 'local-host-test', String(process.pid));
+    folders.push(outdir);
+    await build({
+      entryPoints: {
+        main: join(root, 'local', 'main.ts'),
+        azuriteProcess: join(root, 'local', 'azurite', 'azuriteProcess.ts'),
+      },
+      outdir,
+      outExtension: { '.js': '.mjs' },
+      bundle: true,
+      format: 'esm',
+      platform: 'node',
+      target: 'node20',
+      packages: 'external',
+      sourcemap: 'inline',
+    });
+    return outdir;
+  })();
+  return programs;
+}
+
+/** Starts the program and returns at once. */
+export async function runHost(options: HostOptions = {}): Promise<HostRun> {
+  const outdir = await buildPrograms();
+  const dataDirectory = options.dataDirectory ?? join(temporaryFolder(), 'data');
+  const args = [
+    '--app',
+    options.app ?? fixtureApp,
+    '--port',
+    String(options.port ?? 0),
+    '--data-dir',
+    dataDirectory,
+  ];
+  const program = ['--enable-source-maps', join(outdir, 'main.mjs'), ...args, ...(options.args ?? [])];
+  // `; true` keeps the shell: a lone command would replace it.
+  const viaShell = ['-c', '"$0" "$@"; true', process.execPath, ...program];
+  const isBehindShell = options.isBehindShell === true;
+  const child = spawn(isBehindShell ? 'sh' : process.execPath, isBehindShell ? viaShell : program, {
+    env: { PATH: process.env['PATH'] ?? '', ...options.env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+    detached: options.isGroupLeader === true,
+  });
+  running.add(child);
+  let output = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text));
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (output += text));
+  const exited = new Promise<{ code: number | string; output: string }>((resolve) => {
+    child.once('close', (code, signal) => {
+      running.delete(child);
+      resolve({ code: code ?? signal ?? 'unknown', output });
+    });
+  });
+  return { child, dataDirectory, output: () => output, exited };
+}
+
+/** Starts the program and waits until it has written local.json; fails with its output when it ends instead. */
+export async function startHost(options: HostOptions = {}): Promise<ReadyHost> {
+  const run = await runHost(options);
+  const ended = run.exited.then(({ code, output }) => {
+    throw new Error(`The host ended with ${code} instead of getting ready:\n${output}`);
+  });
+  ended.catch(() => undefined);
+  const local = await Promise.race([
+    waitFor(() => findLocalJson(run, options.isBehindShell === true)),
+    ended,
+  ]);
+  const stop = async (): Promise<number | string> => {
+    run.child.kill('SIGTERM');
+    return (await run.exited).code;
+  };
+  const kill = async (): Promise<void> => {
+    if (options.isGroupLeader === true && run.child.pid !== undefined)
+      process.kill(-run.child.pid, 'SIGKILL');
+    else run.child.kill('SIGKILL');
+    await run.exited;
+  };
+  return { ...run, url: local.url, local, stop, kill };
+}
+
+function findLocalJson(run: HostRun, isBehindShell: boolean): LocalJson | undefined {
+  try {
+    const local = JSON.parse(readFileSync(join(run.dataDirectory, 'local.json'), 'utf8')) as LocalJson;
+    return isBehindShell || local.pid === run.child.pid ? local : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Polls until `probe` gives a value that is not undefined or false. */
+export async function waitFor<T>(
+  probe: () => T | undefined | false | Promise<T | undefined | false>,
+): Promise<T> {
+  const deadline = Date.now() + 20_000;
+  for (;;) {
+    const value = await probe();
+    if (value !== undefined && value !== false) return value;
+    if (Date.now() > deadline) throw new Error(`Waited in vain for: ${String(probe)}`);
+    await sleep(30);
+  }
+}
+
+export interface Observation {
+  kind: string;
+  [detail: string]: unknown;
+}
+
+/** What the fixture's handlers of one kind recorded. */
+export async function observationsOf(host: ReadyHost, kind: string): Promise<Observation[]> {
+  const response = await fetch(`${host.url}/api/observations`);
+  return ((await response.json()) as Observation[]).filter((observation) => observation.kind === kind);
+}
