@@ -3,7 +3,7 @@
 // '@azure/functions-extensions-base' must be the one CommonJS copy that '@azure/functions' also uses,
 // or every sdkBinding blob trigger fails with "factory not registered".
 import { build } from 'esbuild';
-import { existsSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -42,8 +42,14 @@ await build({
 const programs = {
   'local/main': at('local', 'main.ts'),
   'local/azuriteProcess': at('local', 'azurite', 'azuriteProcess.ts'),
-  'cli/lifeboat': at('cli', 'main.ts'),
   'demo/main': at('scripts', 'demo', 'main.ts'),
 };
-const entryPoints = Object.fromEntries(Object.entries(programs).filter(([, file]) => existsSync(file)));
-await build({ ...common, entryPoints, outdir: at('dist'), packages: 'external' });
+await build({ ...common, entryPoints: programs, outdir: at('dist'), packages: 'external' });
+// Split, so that a command loads the storage SDK only when it needs it.
+await build({
+  ...common,
+  entryPoints: { lifeboat: at('cli', 'main.ts') },
+  outdir: at('dist', 'cli'),
+  packages: 'external',
+  splitting: true,
+});

@@ -27,7 +27,7 @@ export interface HrlExpectations {
   diskSizeBytes: number;
   /** Hex digest of the file, when the sender gave one. */
   sha256?: string;
-  /** UniqueId of the log that was applied before. Not checked when the log names no predecessor (nil GUID). */
+  /** UniqueId of the log that was applied before: this log names it as its predecessor, or nobody (nil GUID). */
   previousUniqueId?: string;
 }
 
@@ -56,16 +56,22 @@ export async function verifyHrl(source: RandomAccessSource, expect: HrlExpectati
   return { log, sha256, dataBytes };
 }
 
-function checkChain(header: HrlHeader, previousUniqueId: string | undefined): void {
-  const found = header.previousUniqueId;
-  if (previousUniqueId === undefined || found === nilGuid || found === previousUniqueId.toLowerCase()) return;
-  throw new HrlError('LogChainBroken', {
-    structure: 'log header',
-    offsetBytes: headerField.PreviousUniqueId,
-    field: 'PreviousUniqueId',
-    expected: previousUniqueId.toLowerCase(),
-    found,
-  });
+/** A log must name its predecessor, or nobody; and it cannot be its own predecessor, sent again as something new. */
+function checkChain(header: HrlHeader, previousUniqueId = nilGuid): void {
+  const last = previousUniqueId.toLowerCase();
+  if (last === nilGuid) return;
+  const refuse = (field: 'UniqueId' | 'PreviousUniqueId', expected: string, found: string) =>
+    new HrlError('LogChainBroken', {
+      structure: 'log header',
+      offsetBytes: headerField[field],
+      field,
+      expected,
+      found,
+    });
+  if (header.uniqueId === last)
+    throw refuse('UniqueId', 'another log than the one applied last', header.uniqueId);
+  const named = header.previousUniqueId;
+  if (named !== nilGuid && named !== last) throw refuse('PreviousUniqueId', last, named);
 }
 
 /** Refuses a write that ends past the disk; returns the sum of all lengths. */

@@ -294,7 +294,16 @@ describe('verification', () => {
 
   it('LogChainBroken when the log follows another one', async () => {
     const fault = { code: 'LogChainBroken', kind: 'divergent', field: 'PreviousUniqueId', offsetBytes: 76 };
-    await expect(verify(sampleLog(), { previousUniqueId: uniqueId })).rejects.toMatchObject(fault);
+    const other = '00000000-0000-4000-8000-000000000001';
+    await expect(verify(sampleLog(), { previousUniqueId: other })).rejects.toMatchObject(fault);
+  });
+
+  it('LogChainBroken when the log is the one applied last, sent again as a new one', async () => {
+    const fault = { code: 'LogChainBroken', field: 'UniqueId', offsetBytes: 60 };
+    for (const previousUniqueId of [uniqueId, '00000000-0000-0000-0000-000000000000']) {
+      const again = sampleLog({ previousUniqueId });
+      await expect(verify(again, { previousUniqueId: uniqueId })).rejects.toMatchObject(fault);
+    }
   });
 
   it('a chain that fits in any case, starts anew, or is not asked for is accepted', async () => {
@@ -302,7 +311,8 @@ describe('verification', () => {
     const upper = header.previousUniqueId.toUpperCase();
     await expect(verify(sampleLog(), { previousUniqueId: upper })).resolves.toBeDefined();
     const first = sampleLog({ previousUniqueId: '00000000-0000-0000-0000-000000000000' });
-    await expect(verify(first, { previousUniqueId: uniqueId })).resolves.toBeDefined();
+    const other = '00000000-0000-4000-8000-000000000001';
+    await expect(verify(first, { previousUniqueId: other })).resolves.toBeDefined();
     await expect(verify(sampleLog())).resolves.toBeDefined();
   });
 });

@@ -161,7 +161,7 @@ describe('draining an item', () => {
     },
   );
 
-  it('refuses a log that writes past the disk, and one that does not follow the last applied log', async () => {
+  it('refuses a log that writes past the disk, and one that does not follow the last applied log, or is that log itself', async () => {
     const vm = await new ProtectedVm({ diskSizes: [2 ** 20] }).protect();
     const [first] = vm.cutCycle();
     const beyond = buildHrl([{ diskOffset: 2 ** 20, data: new Uint8Array(512) }], {
@@ -182,6 +182,9 @@ describe('draining an item', () => {
     await vm.storage.deltas.put(second!.name, stranger);
     await drainItem(vm.context, vm.item);
     expect(await codes(vm)).toEqual(['LogChainBroken']);
+    await vm.storage.deltas.put(second!.name, first!.bytes);
+    await drainItem(vm.context, vm.item);
+    expect((await vm.record()).appliedCycle).toBe(1);
     await vm.upload(second!);
     await drainItem(vm.context, vm.item);
     expect(await vm.verifiedCycles()).toEqual([1, 2]);

@@ -1,0 +1,56 @@
+// Makes one Hyper-V Replica Log file out of the writes of a cycle. The file appears whole, closed and flushed, or not
+// at all; its digest is taken from the bytes that were written.
+import { createHash } from 'node:crypto';
+import { readSequentially } from '../lib/disk/sequential.ts';
+import { HrlWriter, type HrlWrite, type HrlWriterOptions } from '../lib/hrl/writer.ts';
+import { openFileSource } from './fileSource.ts';
+import { writeOutputFile } from './outputFile.ts';
+
+const hashChunkBytes = 4 * 1024 * 1024;
+
+/** What was written. */
+export interface DeltaLog {
+  path: string;
+  sizeBytes: number;
+  /** Of the file, lower-case hex: goes with the upload as metadata. */
+  sha256: string;
+  uniqueId: string;
+  entryCount: number;
+  dataBytes: number;
+}
+
+/** sha256 of a whole file, lower-case hex. */
+export async function fileSha256(path: string, signal?: AbortSignal): Promise<string> {
+  await using file = await openFileSource(path);
+  const hash = createHash('sha256');
+  for await (const { bytes } of readSequentially(file, hashChunkBytes)) {
+    signal?.throwIfAborted();
+    hash.update(bytes);
+  }
+  return hash.digest('hex');
+}
+
+/**
+ * Writes the log of one cycle of one disk. No writes make a valid log that says "nothing changed". Throws AgentError
+ * for the file, RangeError for options that no log can have, and whatever `writes` or `signal` throw.
+ */
+export async function writeDeltaLog(
+  path: string,
+  writes: AsyncIterable<HrlWrite>,
+  options: HrlWriterOptions & { replace?: boolean; signal?: AbortSignal },
+): Promise<DeltaLog> {
+  const { replace = false, signal, ...header } = options;
+  return writeOutputFile(path, { replace }, async (sink) => {
+    const writer = await HrlWriter.open(sink, header);
+    let dataBytes = 0;
+    for await (const write of writes) {
+      signal?.throwIfAborted();
+      await writer.append(write);
+      dataBytes += write.data.length;
+    }
+    await writer.close();
+    const { sizeBytes, entryCount } = writer;
+    const sha256 = await fileSha256(sink.temporaryPath, signal);
+    return { path, sizeBytes, sha256, uniqueId: header.uniqueId.toLowerCase(), entryCount, dataBytes };
+  });
+}

@@ -1,0 +1,26 @@
+// A file as the target of a merge. Nothing is made durable before `sync`; applying the log again after a crash
+// completes what was begun.
+import type { FileHandle } from 'node:fs/promises';
+import { writeFully } from '../../agent/fileWrite.ts';
+import type { PageTarget } from '../../lib/merge/apply.ts';
+
+const clearChunkBytes = 1024 * 1024;
+const zeros = new Uint8Array(clearChunkBytes);
+
+/** Bytes go to the same offsets of the file. The file must reach as far as the writes do. */
+export function filePageTarget(handle: FileHandle): PageTarget {
+  return {
+    writePages: (offsetBytes, data) => writeFully(handle, offsetBytes, data),
+    async clearPages({ offsetBytes, lengthBytes }) {
+      const found = Buffer.allocUnsafe(Math.min(clearChunkBytes, lengthBytes));
+      for (let done = 0; done < lengthBytes; done += clearChunkBytes) {
+        const length = Math.min(clearChunkBytes, lengthBytes - done);
+        const { bytesRead } = await handle.read(found, 0, length, offsetBytes + done);
+        // What reads as zeros stays as it is, so that holes of a sparse file stay holes.
+        const isZero =
+          bytesRead === length && Buffer.compare(found.subarray(0, length), zeros.subarray(0, length)) === 0;
+        if (!isZero) await writeFully(handle, offsetBytes + done, zeros.subarray(0, length));
+      }
+    },
+  };
+}

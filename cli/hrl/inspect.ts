@@ -1,0 +1,116 @@
+// `lifeboat hrl inspect`: what a log says, from its metadata alone. A log of millions of writes is printed as a stream.
+import { openFileSource } from '../../agent/fileSource.ts';
+import { fromHrlSeconds } from '../../lib/hrl/format.ts';
+import type { HrlEntries } from '../../lib/hrl/entries.ts';
+import { readHrl, type HrlLog } from '../../lib/hrl/reader.ts';
+import { planMerge } from '../../lib/merge/plan.ts';
+import { totalLength } from '../../lib/merge/segments.ts';
+import { formatBytes, formatFacts } from '../humanText.ts';
+import { pathOf, print, type Io } from '../io.ts';
+import { headerJson } from './headerFacts.ts';
+
+export interface InspectOptions {
+  entries?: boolean;
+  json?: boolean;
+}
+
+const entriesPerWrite = 1000;
+
+function summarize(log: HrlLog) {
+  const { count, diskOffsets, lengths } = log.entries;
+  let dataBytes = 0;
+  let highestEndBytes = 0;
+  for (let index = 0; index < count; index++) {
+    const length = lengths[index] ?? 0;
+    dataBytes += length;
+    highestEndBytes = Math.max(highestEndBytes, (diskOffsets[index] ?? 0) + length);
+  }
+  const segments = planMerge(log.entries);
+  const effectiveBytes = totalLength(segments);
+  return {
+    entryCount: count,
+    dataBytes,
+    /** After last-writer-wins. */
+    effectiveBytes,
+    rewrittenBytes: dataBytes - effectiveBytes,
+    segmentCount: segments.count,
+    highestEndBytes,
+  };
+}
+
+function entryJson(entries: HrlEntries, index: number) {
+  return {
+    diskOffset: entries.diskOffsets[index] ?? 0,
+    length: entries.lengths[index] ?? 0,
+    dataOffset: entries.dataOffsets[index] ?? 0,
+    timestamp: fromHrlSeconds(entries.timestamps[index] ?? 0).toISOString(),
+    dataChecksum: entries.dataChecksums[index] ?? 0,
+  };
+}
+
+function entryLine(entries: HrlEntries, index: number): string {
+  const { diskOffset, length, dataOffset, timestamp } = entryJson(entries, index);
+  const columns = [index, diskOffset, length, dataOffset].map((value) => String(value).padStart(15));
+  return `${columns.join('')}  ${timestamp}\n`;
+}
+
+async function printEntries(io: Io, entries: HrlEntries, format: (index: number) => string): Promise<void> {
+  for (let start = 0; start < entries.count; start += entriesPerWrite) {
+    io.signal.throwIfAborted();
+    const size = Math.min(entriesPerWrite, entries.count - start);
+    await print(io, Array.from({ length: size }, (_, index) => format(start + index)).join(''));
+  }
+}
+
+async function printJson(io: Io, file: string, log: HrlLog, withEntries: boolean): Promise<void> {
+  const document = JSON.stringify({
+    file,
+    header: headerJson(log.header),
+    ...summarize(log),
+    blocks: log.blocks,
+  });
+  if (!withEntries) return print(io, `${document}\n`);
+  await print(io, `${document.slice(0, -1)},"entries":[`);
+  await printEntries(io, log.entries, (index) => {
+    return `${index === 0 ? '' : ','}${JSON.stringify(entryJson(log.entries, index))}`;
+  });
+  await print(io, ']}\n');
+}
+
+async function printText(io: Io, file: string, log: HrlLog, withEntries: boolean): Promise<void> {
+  const { header, blocks, entries } = log;
+  const summary = summarize(log);
+  const facts = formatFacts([
+    ['log', file],
+    ['version', header.version],
+    ['id', header.uniqueId],
+    ['previous id', header.previousUniqueId],
+    ['created', header.createdAt.toISOString()],
+    ['last modified', header.lastModifiedAt.toISOString()],
+    [
+      'creator',
+      `${JSON.stringify(header.creatorApplication.trimEnd())} 0x${header.creatorVersion.toString(16)}`,
+    ],
+    ['end of log', `${header.endOfLogBytes} (${formatBytes(header.endOfLogBytes)})`],
+    ['metadata blocks', `${blocks.length} of ${formatBytes(header.metadataSizeBytes)}`],
+    ['writes', summary.entryCount],
+    ['data', `${summary.dataBytes} (${formatBytes(summary.dataBytes)})`],
+    ['effective data', `${summary.effectiveBytes} (${formatBytes(summary.effectiveBytes)})`],
+    ['rewritten', `${summary.rewrittenBytes} (${formatBytes(summary.rewrittenBytes)})`],
+    ['disk segments', summary.segmentCount],
+    ['highest end', summary.highestEndBytes],
+  ]);
+  await print(io, facts);
+  if (!withEntries) return;
+  const titles = ['write', 'disk offset', 'length', 'data offset'].map((title) => title.padStart(15));
+  await print(io, `\n${titles.join('')}  time\n`);
+  await printEntries(io, entries, (index) => entryLine(entries, index));
+}
+
+/** Throws HrlError for a file that is no readable log. */
+export async function inspectLog(io: Io, file: string, options: InspectOptions): Promise<void> {
+  await using source = await openFileSource(pathOf(io, file));
+  const log = await readHrl(source);
+  const printLog = options.json === true ? printJson : printText;
+  await printLog(io, file, log, options.entries === true);
+}
