@@ -7,7 +7,7 @@ import { ascendingOrder } from './order.ts';
 import { SegmentCollector, type Segments } from './segments.ts';
 
 export type { Segments } from './segments.ts';
-export { estimateMerge, type PlanEstimate } from './estimate.ts';
+export { estimateMerge } from './estimate.ts';
 export { planWindows } from './windows.ts';
 
 /**
