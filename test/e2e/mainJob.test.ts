@@ -17,7 +17,7 @@ const mebibyte = 2 ** 20;
 const start = async (
   dataDirectory = join(temporaryFolder(), 'data'),
 ): Promise<{ host: ReadyHost; source: SourceHost }> => {
-  const host = await startHost({ app: root, dataDirectory });
+  const host = await startHost({ app: root, dataDirectory, args: ['--strict'] });
   return { host, source: new SourceHost(host.local as unknown as Service) };
 };
 
