@@ -129,6 +129,11 @@ export class SourceHost {
     return log;
   }
 
+  /** Goes on where another source host was: it knows the disks' last logs. */
+  takeOver(other: SourceHost): void {
+    for (const [key, id] of other.#logIds) this.#logIds.set(key, id);
+  }
+
   /** A plain Put Blob with the account's key. */
   async putLog(name: string, log: Buffer, metadata: Record<string, string> = {}): Promise<void> {
     await this.storage
