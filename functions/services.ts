@@ -41,12 +41,13 @@ export function services(): Promise<{ settings: Settings; storage: AzureStorage 
 
 /** What replication works with, logging into this invocation. */
 export async function replicationContext(invocation: InvocationContext): Promise<ReplicationContext> {
-  const { storage } = await services();
+  const { settings, storage } = await services();
   return {
     storage,
     clock: systemClock,
     newId: randomUUID,
     fault: noFaults,
+    verify: settings.LIFEBOAT_VERIFY,
     log: (message) => invocation.log(message),
   };
 }

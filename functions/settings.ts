@@ -11,6 +11,7 @@ const schema = z.object({
   LIFEBOAT_ADMIN_KEY: z.string().min(16, 'must have at least 16 characters'),
   LIFEBOAT_PUBLIC_URL: z.url({ protocol: /^https?$/ }),
   LIFEBOAT_UPLOAD_URL_MINUTES: z.coerce.number().int().min(5).max(1440).default(60),
+  LIFEBOAT_VERIFY: z.enum(['none', 'readback'], "must be 'none' or 'readback'").default('none'),
   LIFEBOAT_STORAGE: z.string().optional(),
   LIFEBOAT_STORAGE__accountName: z.string().optional(),
   LIFEBOAT_STORAGE__clientId: z.string().optional(),

@@ -99,6 +99,12 @@ export const errorCatalogue = {
     'The storage account went back in time (restored, failed over, or an emulator that was killed).',
     'Resynchronize the item: the replica is older than the recorded cycle.',
   ),
+  ReplicaVerifyFailed: entry(
+    'transient',
+    500,
+    'The replica did not hold the bytes that were written to it when they were read back.',
+    'Nothing to do: the cycle is merged again. If it stays, the storage account returns wrong bytes: open a support request.',
+  ),
   ReplicaLeaseLost: entry(
     'transient',
     409,

@@ -1,15 +1,17 @@
 // Applies a plan to a page blob (or to anything with pages). While one window is being written the next is read.
-// Memory: two windows of 32 MiB, 16 MiB of reads in flight, and what the target holds for its writes in flight; the size
-// of the log does not matter. Stopping anywhere leaves a disk that applying the same log again completes.
+// Memory: two windows of 24 MiB, 16 MiB of reads in flight, and 16 MiB for copies that turned out to have to be carried,
+// taken from the process's budget; the size of the log does not matter. Stopping anywhere leaves a disk that applying
+// the same log again completes.
 import type { RandomAccessSource } from '../disk/source.ts';
 import { assertInvariant } from '../errors.ts';
-import type { ByteRange } from '../storage/ports.ts';
+import { pageWriteLimitBytes, type ByteRange } from '../storage/ports.ts';
 import { forEachBounded } from './bounded.ts';
+import { mergeMemory, type ByteBudget } from './byteBudget.ts';
 import { chooseOrder } from './estimate.ts';
+import { findCopies, pageOperations, type LoadedWindow, type PageOperation } from './operations.ts';
 import { totalLength, type Segments } from './segments.ts';
-import { loadWindow } from './windowData.ts';
+import { loadWindow, maxInFlightReadBytes } from './windowData.ts';
 import { defaultWindowBytes, planWindows, type MergeWindow, type WindowOrder } from './windows.ts';
-import { splitZeroRuns } from './zeroRuns.ts';
 
 /** Where merged data goes. The caller binds the blob, its lease and the fence. Calls run concurrently, never overlapping. */
 export interface PageTarget {
@@ -17,6 +19,11 @@ export interface PageTarget {
   writePages(offsetBytes: number, data: Uint8Array): Promise<void>;
   /** Makes the range read as zeros; 512-aligned, any length up to a window. */
   clearPages(range: ByteRange): Promise<void>;
+  /**
+   * Fills the range, 512-aligned and at most 4 MiB, with the log's bytes from `logOffsetBytes` without this process reading
+   * them. False: it cannot, and nothing changed. Absent where the target has no way to reach the log.
+   */
+  copyPages?: ((range: ByteRange, logOffsetBytes: number) => Promise<boolean>) | undefined;
 }
 
 export interface MergeInput {
@@ -24,124 +31,162 @@ export interface MergeInput {
   source: RandomAccessSource;
   segments: Segments;
   target: PageTarget;
+  /** Where the log is known to be zeros: ascending, disjoint. Copies see no bytes; these are cleared instead. */
+  zeroRuns?: readonly ByteRange[];
   /** Writes in flight, default 4: more gains nothing on one page blob. */
   concurrency?: number;
-  /** Live data of one window, default 32 MiB. Memory is twice this and 16 MiB. */
+  /** Live data of one window, default 24 MiB. */
   windowBytes?: number;
   /** In which order windows take the data; the one that is cheaper on a page blob when omitted. */
   order?: WindowOrder;
+  /** What the buffers are taken from; the budget of the process when omitted. */
+  memory?: ByteBudget;
   signal?: AbortSignal;
 }
 
 /** What a merge did. */
 export interface MergeResult {
   writeRequests: number;
+  copyRequests: number;
   clearRequests: number;
   /** Sent in page writes. */
   writtenBytes: number;
+  /** Moved inside the service. */
+  copiedBytes: number;
   /** Cleared instead of written. */
   clearedBytes: number;
   /** Fetched from the log. */
   readBytes: number;
 }
 
-/** A page write, or a range to clear when there is no data. */
-interface PageOperation {
-  offsetBytes: number;
-  lengthBytes: number;
-  data: Uint8Array | undefined;
-}
+const defaultConcurrency = 4;
 
 /**
  * Applies the plan. Returns when everything is written. At the first failed read or write, and at an abort, no more
  * are started, those in flight are awaited, and the error (or the signal's reason) is thrown. May be called again:
- * twice equals once.
+ * twice equals once. Waits until the budget has room for its buffers.
  */
 export async function applyMerge(input: MergeInput): Promise<MergeResult> {
-  const { source, segments, signal } = input;
-  const result: MergeResult = {
+  const release = await (input.memory ?? mergeMemory).take(bufferBytes(input), input.signal);
+  try {
+    return await new Merge(input).run();
+  } finally {
+    release();
+  }
+}
+
+/** The most that the buffers of the merge can hold at once. */
+function bufferBytes({ source, segments, target, ...input }: MergeInput): number {
+  const { windowBytes = defaultWindowBytes, concurrency = defaultConcurrency } = input;
+  const liveBytes = totalLength(segments);
+  const arenaBytes = liveBytes > windowBytes ? 2 * windowBytes : liveBytes;
+  const carriedBytes = target.copyPages === undefined ? 0 : concurrency * pageWriteLimitBytes;
+  return (
+    arenaBytes + Math.min(maxInFlightReadBytes, source.sizeBytes) + Math.min(carriedBytes, source.sizeBytes)
+  );
+}
+
+/** One run of a plan. */
+class Merge {
+  readonly #input: MergeInput;
+  readonly #windowBytes: number;
+  readonly #liveBytes: number;
+  readonly #windows: Generator<MergeWindow, void, undefined>;
+  // The window that is written and the one that is read ahead take turns; a second is needed only if two exist.
+  readonly #arenas: Uint8Array[] = [];
+  readonly #result: MergeResult = {
     writeRequests: 0,
+    copyRequests: 0,
     clearRequests: 0,
     writtenBytes: 0,
+    copiedBytes: 0,
     clearedBytes: 0,
     readBytes: 0,
   };
-  const windowBytes = input.windowBytes ?? defaultWindowBytes;
-  const liveBytes = totalLength(segments);
-  const windows = planWindows(segments, windowBytes, input.order ?? chooseOrder(segments, windowBytes));
-  // The window that is written and the one that is read ahead take turns; a second is needed only if two exist.
-  const arenas: Uint8Array[] = [];
-  const loadNext = (turn: number): Promise<LoadedWindow> | undefined => {
-    const next = windows.next();
+  #mayCopy: boolean;
+
+  constructor(input: MergeInput) {
+    this.#input = input;
+    const { segments, windowBytes = defaultWindowBytes } = input;
+    this.#windowBytes = windowBytes;
+    this.#liveBytes = totalLength(segments);
+    const order = input.order ?? chooseOrder(segments, windowBytes);
+    this.#windows = planWindows(segments, windowBytes, order);
+    this.#mayCopy = input.target.copyPages !== undefined;
+  }
+
+  async run(): Promise<MergeResult> {
+    let ahead = this.#loadNext(0);
+    for (let turn = 1; ahead !== undefined; turn++) {
+      const loaded: LoadedWindow = await ahead;
+      ahead = this.#loadNext(turn);
+      // It may fail while this window is still being written; it is thrown when its turn comes, not as unhandled.
+      ahead?.catch(() => undefined);
+      try {
+        await this.#write(loaded);
+      } catch (error) {
+        await ahead?.catch(() => undefined);
+        throw error;
+      }
+    }
+    const { writtenBytes, copiedBytes, clearedBytes } = this.#result;
+    assertInvariant(
+      writtenBytes + copiedBytes + clearedBytes === this.#liveBytes,
+      `a merge covers its plan: ${writtenBytes} written, ${copiedBytes} copied and ${clearedBytes} cleared of ${this.#liveBytes} bytes`,
+    );
+    return this.#result;
+  }
+
+  /** Begins to read the next window, if there is one: all of it but what will be copied. */
+  #loadNext(turn: number): Promise<LoadedWindow> | undefined {
+    const next = this.#windows.next();
     if (next.done === true) return undefined;
-    const arena = (arenas[turn % 2] ??= new Uint8Array(Math.min(windowBytes, liveBytes)));
-    return loadWindow(source, next.value, arena, signal).then((readBytes) => {
-      result.readBytes += readBytes;
-      return { window: next.value, arena };
+    const window = next.value;
+    const copied = this.#mayCopy ? findCopies(window) : new Set<never>();
+    const carried = window.writes.filter((write) => !copied.has(write));
+    if (carried.length === 0) return Promise.resolve({ window, copied, arena: new Uint8Array(0) });
+    const arena = (this.#arenas[turn % 2] ??= new Uint8Array(Math.min(this.#windowBytes, this.#liveBytes)));
+    const { source, signal } = this.#input;
+    return loadWindow(source, carried, arena, signal).then((readBytes) => {
+      this.#result.readBytes += readBytes;
+      return { window, copied, arena };
     });
-  };
-  let ahead = loadNext(0);
-  for (let turn = 1; ahead !== undefined; turn++) {
-    const loaded: LoadedWindow = await ahead;
-    ahead = loadNext(turn);
-    // It may fail while this window is still being written; it is thrown when its turn comes, not as unhandled.
-    ahead?.catch(() => undefined);
-    try {
-      await writeWindow(loaded, input, result);
-    } catch (error) {
-      await ahead?.catch(() => undefined);
-      throw error;
+  }
+
+  async #write(loaded: LoadedWindow): Promise<void> {
+    const { zeroRuns = [], concurrency = defaultConcurrency, signal } = this.#input;
+    await forEachBounded(pageOperations(loaded, zeroRuns), { concurrency, signal }, (operation) =>
+      this.#perform(operation),
+    );
+  }
+
+  async #perform(operation: PageOperation): Promise<void> {
+    const { offsetBytes, lengthBytes, data, logOffsetBytes } = operation;
+    const result = this.#result;
+    if (data !== undefined) {
+      await this.#input.target.writePages(offsetBytes, data);
+      result.writeRequests++;
+      result.writtenBytes += lengthBytes;
+    } else if (logOffsetBytes !== undefined) {
+      await this.#copy({ offsetBytes, lengthBytes }, logOffsetBytes);
+    } else {
+      await this.#input.target.clearPages({ offsetBytes, lengthBytes });
+      result.clearRequests++;
+      result.clearedBytes += lengthBytes;
     }
   }
-  assertInvariant(
-    result.writtenBytes + result.clearedBytes === liveBytes,
-    `a merge covers its plan: ${result.writtenBytes} written and ${result.clearedBytes} cleared of ${liveBytes} bytes`,
-  );
-  return result;
-}
 
-interface LoadedWindow {
-  window: MergeWindow;
-  arena: Uint8Array;
-}
-
-async function writeWindow(loaded: LoadedWindow, input: MergeInput, result: MergeResult): Promise<void> {
-  const { target, concurrency = 4, signal } = input;
-  await forEachBounded(
-    pageOperations(loaded),
-    { concurrency, signal },
-    async ({ offsetBytes, lengthBytes, data }) => {
-      if (data === undefined) {
-        await target.clearPages({ offsetBytes, lengthBytes });
-        result.clearRequests++;
-        result.clearedBytes += lengthBytes;
-      } else {
-        await target.writePages(offsetBytes, data);
-        result.writeRequests++;
-        result.writtenBytes += lengthBytes;
-      }
-    },
-  );
-}
-
-/** The operations of a window in ascending disk order; zero runs that touch across writes become one clear. */
-function* pageOperations({ window, arena }: LoadedWindow): Generator<PageOperation, void, undefined> {
-  let clear: PageOperation | undefined;
-  let arenaOffset = 0;
-  for (const write of window.writes) {
-    const writeData = arena.subarray(arenaOffset, arenaOffset + write.length);
-    arenaOffset += write.length;
-    for (const { offset, length, isZero } of splitZeroRuns(writeData)) {
-      const offsetBytes = write.diskOffset + offset;
-      if (isZero && clear !== undefined && clear.offsetBytes + clear.lengthBytes === offsetBytes) {
-        clear.lengthBytes += length;
-        continue;
-      }
-      if (clear !== undefined) yield clear;
-      clear = isZero ? { offsetBytes, lengthBytes: length, data: undefined } : undefined;
-      if (!isZero)
-        yield { offsetBytes, lengthBytes: length, data: writeData.subarray(offset, offset + length) };
+  /** Carries the bytes after all when the service does not copy, and plans no more copies then. */
+  async #copy(range: ByteRange, logOffsetBytes: number): Promise<void> {
+    const { source, target } = this.#input;
+    if (this.#mayCopy && (await target.copyPages?.(range, logOffsetBytes)) === true) {
+      this.#result.copyRequests++;
+      this.#result.copiedBytes += range.lengthBytes;
+      return;
     }
+    this.#mayCopy = false;
+    const data = await source.read(logOffsetBytes, range.lengthBytes);
+    this.#result.readBytes += data.length;
+    await this.#perform({ ...range, data });
   }
-  if (clear !== undefined) yield clear;
 }

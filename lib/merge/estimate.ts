@@ -70,7 +70,7 @@ function estimateIn(order: WindowOrder, segments: Segments, windowBytes: number)
   let readBytes = 0;
   for (const window of planWindows(segments, windowBytes, order)) {
     requests += window.writes.length;
-    for (const { start, end } of planReads(window)) {
+    for (const { start, end } of planReads(window.writes)) {
       readRequests++;
       readBytes += end - start;
     }

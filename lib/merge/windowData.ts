@@ -2,11 +2,12 @@
 // of the window end to end, so a page write is a view of it and nothing is copied twice.
 import type { RandomAccessSource } from '../disk/source.ts';
 import { forEachBounded } from './bounded.ts';
-import type { MergeWindow } from './windows.ts';
+import type { MergeWrite } from './windows.ts';
 
 // Ranges above 4 MiB are read fastest; 16 MiB in flight are what the merge's memory bound allows.
 const maxReadBytes = 8 * 1024 * 1024;
-const maxInFlightBytes = 16 * 1024 * 1024;
+/** Log bytes of one merge that are being read at any moment. */
+export const maxInFlightReadBytes = 16 * 1024 * 1024;
 /** Short reads wait for the service more than for bytes, so more of them are in flight. */
 const maxReadConcurrency = 16;
 /** Superseded data shorter than this is read and thrown away: about as long as another request would take. */
@@ -25,11 +26,11 @@ export interface LogRange {
   pieces: ArenaPiece[];
 }
 
-/** Groups the pieces of a window into long reads, ascending in the log. */
-export function planReads(window: MergeWindow): LogRange[] {
+/** Groups the pieces of some writes into long reads, ascending in the log; in the arena the writes stand end to end. */
+export function planReads(writes: readonly MergeWrite[]): LogRange[] {
   const pieces: ArenaPiece[] = [];
   let arenaOffset = 0;
-  for (const write of window.writes) {
+  for (const write of writes) {
     for (const { dataOffset, length } of write.pieces) {
       pieces.push({ dataOffset, length, arenaOffset });
       arenaOffset += length;
@@ -55,17 +56,17 @@ export function planReads(window: MergeWindow): LogRange[] {
   return ranges;
 }
 
-/** Fills `arena` with the window's data and returns the number of bytes read. At most 16 MiB are in flight. */
+/** Fills `arena` with the data of the writes and returns the number of bytes read. At most 16 MiB are in flight. */
 export async function loadWindow(
   source: RandomAccessSource,
-  window: MergeWindow,
+  writes: readonly MergeWrite[],
   arena: Uint8Array,
   signal: AbortSignal | undefined,
 ): Promise<number> {
   let readBytes = 0;
-  const ranges = planReads(window);
+  const ranges = planReads(writes);
   const longest = ranges.reduce((most, { start, end }) => Math.max(most, end - start), 1);
-  const concurrency = Math.min(maxReadConcurrency, Math.floor(maxInFlightBytes / longest));
+  const concurrency = Math.min(maxReadConcurrency, Math.floor(maxInFlightReadBytes / longest));
   await forEachBounded(ranges, { concurrency, signal }, async ({ start, end, pieces }) => {
     const bytes = await source.read(start, end - start);
     readBytes += bytes.length;

@@ -26,7 +26,7 @@ export interface MergeWindow {
 }
 
 /** Two of these, one written and one read ahead, are most of what a merge holds in memory. */
-export const defaultWindowBytes = 32 * 1024 * 1024;
+export const defaultWindowBytes = 24 * 1024 * 1024;
 
 /**
  * Which live data comes first: `log` is read in long sequential ranges, `disk` needs the fewest page writes but picks

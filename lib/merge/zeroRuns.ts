@@ -17,7 +17,8 @@ export interface DataRun {
 
 const zeroPage = new Uint8Array(pageSizeBytes);
 
-function isZeroPage(data: Uint8Array, offset: number): boolean {
+/** True when the 512 bytes at `offset` are zeros. */
+export function isZeroPage(data: Uint8Array, offset: number): boolean {
   // Most pages that are not zero show it in a byte or two, without a call into native code.
   if (data[offset] !== 0 || data[offset + pageSizeBytes - 1] !== 0) return false;
   return Buffer.compare(data.subarray(offset, offset + pageSizeBytes), zeroPage) === 0;

@@ -7,8 +7,7 @@
 //   4 snapshot  one per disk                                        → the snapshots are deleted, new ones are made
 //   5 commit    one transaction: recovery point, cycle, item        → the cycle is done; its logs are deleted as stale
 import { LifeboatError, assertInvariant } from '../errors.ts';
-import { applyMerge } from '../merge/apply.ts';
-import { planMerge } from '../merge/plan.ts';
+import { forEachBounded } from '../merge/bounded.ts';
 import { stableGuid } from '../ids.ts';
 import type {
   AppliedLog,
@@ -18,12 +17,15 @@ import type {
   RecoveryPointRecord,
 } from '../protection/item.ts';
 import { cycleKey, getItem, pointKey, updateItem } from '../protection/itemStore.ts';
-import { blobSource } from '../storage/blobSource.ts';
 import type { RowWrite } from '../storage/ports.ts';
 import type { CheckedLog } from './checkCycle.ts';
 import type { ReplicationContext } from './context.ts';
 import { replicaName } from './names.ts';
 import { raiseFence } from './fence.ts';
+import { mergeLog, type MergedLog } from './mergeLog.ts';
+
+/** Disks of one item that are merged at once. The memory of all merges is bounded apart from this (lib/merge/byteBudget.ts). */
+const disksAtOnce = 4;
 
 /** One attempt at one cycle: the item as claimed, and the token that the commit must find unchanged. */
 interface Attempt {
@@ -53,46 +55,6 @@ async function deleteOrphans(context: ReplicationContext, record: ItemRecord, cy
         await context.storage.replicas.deleteSnapshot(name, snapshot.id);
     }
   }
-}
-
-async function mergeLog(
-  context: ReplicationContext,
-  item: string,
-  { disk, blob, verified }: CheckedLog,
-  signal: AbortSignal,
-): Promise<{ disk: DiskRecord; applied: AppliedLog }> {
-  const name = replicaName(item, disk.disk);
-  const fence = await raiseFence(context, item, disk);
-  context.fault('apply.afterFence');
-  const { replicas } = context.storage;
-  await applyMerge({
-    source: blobSource(context.storage.deltas, blob),
-    segments: planMerge(verified.log.entries),
-    target: {
-      writePages: async (offsetBytes, data) => {
-        await replicas.writePages(name, offsetBytes, data, fence);
-        context.fault('apply.afterWrite');
-      },
-      clearPages: async (range) => {
-        await replicas.clearPages(name, range, fence);
-        context.fault('apply.afterClear');
-      },
-    },
-    signal,
-  });
-  const logId = verified.log.header.uniqueId;
-  return {
-    disk: { ...disk, fence: fence.sequenceNumber, lastLogId: logId },
-    applied: {
-      disk: disk.disk,
-      sha256: verified.sha256,
-      etag: blob.etag,
-      logId,
-      logBytes: blob.sizeBytes,
-      dataBytes: verified.dataBytes,
-      entryCount: verified.log.entries.count,
-    },
-  };
 }
 
 type Moment = Pick<RecoveryPointRecord, 'takenAt' | 'takenAtFrom' | 'consistency'>;
@@ -174,6 +136,31 @@ async function commit(context: ReplicationContext, attempt: Attempt, result: Cyc
 }
 
 /**
+ * Merges the logs of all disks, several at once: each page blob has limits of its own. The first error stops the others
+ * and is thrown when none of them has anything in flight any more.
+ */
+async function mergeLogs(
+  context: ReplicationContext,
+  item: string,
+  logs: readonly CheckedLog[],
+  signal: AbortSignal,
+): Promise<MergedLog[]> {
+  const merged: MergedLog[] = [];
+  const failed = new AbortController();
+  const stop = AbortSignal.any([signal, failed.signal]);
+  await forEachBounded(logs.entries(), { concurrency: disksAtOnce }, async ([index, log]) => {
+    try {
+      throwIfLost(signal, item);
+      merged[index] = await mergeLog(context, item, log, stop);
+    } catch (error) {
+      failed.abort(error);
+      throw error;
+    }
+  });
+  return merged;
+}
+
+/**
  * Applies a checked cycle: it must follow the last applied one (assertion). Holds only under the item's lock; `signal`
  * aborts when the lock is lost. After an error nothing is recorded and the cycle may be applied again from the start.
  */
@@ -186,11 +173,8 @@ export async function applyCycle(
 ): Promise<void> {
   const attempt = await claim(context, item, cycle);
   context.fault('apply.afterClaim');
-  const merged = [];
-  for (const log of logs) {
-    throwIfLost(signal, item);
-    merged.push(await mergeLog(context, item, log, signal));
-  }
+  throwIfLost(signal, item);
+  const merged = await mergeLogs(context, item, logs, signal);
   throwIfLost(signal, item);
   const result: CycleResult = {
     disks: merged.map(({ disk }) => disk),
@@ -201,7 +185,10 @@ export async function applyCycle(
     throwIfLost(signal, item);
   }
   await commit(context, attempt, result);
-  for (const { blob } of logs) await context.storage.deltas.delete(blob.name, blob.etag);
+  for (const { blob } of logs) {
+    await context.storage.deltas.delete(blob.name, blob.etag);
+    context.fault('apply.afterLogDelete');
+  }
 }
 
 /**

@@ -4,21 +4,33 @@ import { createHash } from 'node:crypto';
 import { LifeboatError, errorCatalogue } from '../errors.ts';
 import { verifyHrl } from '../hrl/verify.ts';
 import type { VerifiedHrl } from '../hrl/verify.ts';
+import { forEachBounded } from '../merge/bounded.ts';
+import { mergeMemory } from '../merge/byteBudget.ts';
+import { recordingZeros, ZeroRunRecorder } from '../merge/knownZeros.ts';
 import type { DiskRecord, ItemRecord } from '../protection/item.ts';
 import { findCycle } from '../protection/itemStore.ts';
 import { blobSource } from '../storage/blobSource.ts';
-import type { BlobInfo } from '../storage/ports.ts';
+import type { BlobInfo, ByteRange } from '../storage/ports.ts';
 import type { ReplicationContext } from './context.ts';
 import { parseDeltaName } from './names.ts';
 import { refuseLog } from './refuse.ts';
 
 const readBytes = 8 * 1024 * 1024;
+/** Logs of one cycle that are read at once: two keep the processor busy while the storage answers. */
+const checksAtOnce = 2;
 
 /** A log that may be applied to its disk. */
 export interface CheckedLog {
   disk: DiskRecord;
   blob: BlobInfo;
   verified: VerifiedHrl;
+  /** Where the log has long runs of zeros; the merge clears them without having to read them again. */
+  zeroRuns: ByteRange[];
+}
+
+interface Refusal {
+  blob: BlobInfo;
+  error: LifeboatError;
 }
 
 /** True for errors of the log itself, as opposed to storage that did not answer or a blob that changed meanwhile. */
@@ -33,13 +45,19 @@ function isRefusal(error: unknown): error is LifeboatError {
 async function checkLog(context: ReplicationContext, disk: DiskRecord, blob: BlobInfo): Promise<CheckedLog> {
   const isResync = blob.metadata['kind'] === 'resync';
   const sha256 = blob.metadata['sha256'];
-  const verified = await verifyHrl(blobSource(context.storage.deltas, blob), {
-    diskSizeBytes: disk.sizeBytes,
-    ...(sha256 === undefined ? {} : { sha256 }),
-    // A resync log starts a new chain.
-    ...(disk.lastLogId === null || isResync ? {} : { previousUniqueId: disk.lastLogId }),
-  });
-  return { disk, blob, verified };
+  const zeros = new ZeroRunRecorder();
+  const release = await mergeMemory.take(Math.min(2 * readBytes, blob.sizeBytes));
+  try {
+    const verified = await verifyHrl(recordingZeros(blobSource(context.storage.deltas, blob), zeros), {
+      diskSizeBytes: disk.sizeBytes,
+      ...(sha256 === undefined ? {} : { sha256 }),
+      // A resync log starts a new chain.
+      ...(disk.lastLogId === null || isResync ? {} : { previousUniqueId: disk.lastLogId }),
+    });
+    return { disk, blob, verified, zeroRuns: zeros.runs() };
+  } finally {
+    release();
+  }
 }
 
 /** Checks every log of a complete cycle. Refuses the bad ones and returns undefined if there was any. */
@@ -48,21 +66,24 @@ export async function checkCycle(
   record: ItemRecord,
   logs: ReadonlyMap<string, BlobInfo>,
 ): Promise<CheckedLog[] | undefined> {
-  const checked: CheckedLog[] = [];
-  let isRefused = false;
-  for (const disk of record.disks) {
+  const outcomes: (CheckedLog | Refusal)[] = [];
+  await forEachBounded(record.disks.entries(), { concurrency: checksAtOnce }, async ([index, disk]) => {
     const blob = logs.get(disk.disk);
     if (!blob)
       throw new Error(`Invariant broken: cycle of ${record.item} is checked without a log for ${disk.disk}`);
     try {
-      checked.push(await checkLog(context, disk, blob));
+      outcomes[index] = await checkLog(context, disk, blob);
     } catch (error) {
       if (!isRefusal(error)) throw error;
-      await refuseLog(context, record.item, blob, error);
-      isRefused = true;
+      outcomes[index] = { blob, error };
     }
+  });
+  const checked: CheckedLog[] = [];
+  for (const outcome of outcomes) {
+    if ('error' in outcome) await refuseLog(context, record.item, outcome.blob, outcome.error);
+    else checked.push(outcome);
   }
-  return isRefused ? undefined : checked;
+  return checked.length === outcomes.length ? checked : undefined;
 }
 
 async function sha256Of(context: ReplicationContext, blob: BlobInfo): Promise<string> {
@@ -93,6 +114,7 @@ export async function settleStaleLog(
       (applied.logBytes === blob.sizeBytes && applied.sha256 === (await sha256Of(context, blob))));
   if (isSame) {
     await context.storage.deltas.delete(blob.name, blob.etag);
+    context.fault('settle.afterDelete');
     return;
   }
   const error = new LifeboatError(

@@ -29,6 +29,28 @@ export interface SnapshotInfo {
   metadata: Readonly<Record<string, string>>;
 }
 
+/** Bytes of one version of a block blob in the same account: where copied pages come from. */
+export interface PageCopySource {
+  container: string;
+  name: string;
+  etag: string;
+  /** Where the bytes begin in the blob. */
+  offsetBytes: number;
+}
+
+/**
+ * Fills the range with bytes of `source` inside the service: they do not travel through this process. The range has
+ * the limits and the fence of `writePages`, and a copy fails as a write does; besides, `LogChanged` when the source is
+ * another version by now, `BlobNotFound` (some services: `LogChanged`) when it is gone. Resolves to false, with nothing changed, when the service does
+ * not offer it: carry the bytes.
+ */
+export type PageCopy = (
+  name: string,
+  range: ByteRange,
+  source: PageCopySource,
+  fence?: Fence,
+) => Promise<boolean>;
+
 /** Largest single page write of the service. */
 export const pageWriteLimitBytes = 4 * 1024 * 1024;
 export const pageSizeBytes = 512;
@@ -52,6 +74,8 @@ export interface PageBlobPort {
   writePages(name: string, offsetBytes: number, data: Uint8Array, fence?: Fence): Promise<void>;
   /** Makes the range read as zeros. Any multiple of 512 in length. */
   clearPages(name: string, range: ByteRange, fence?: Fence): Promise<void>;
+  /** Undefined where the service cannot copy, or as soon as a call has shown that it does not. Ask anew for every merge. */
+  readonly copyPages?: PageCopy | undefined;
   /** Takes an infinite lease under this id. Again with the same id: no change. Held under another id: `ReplicaLeaseLost`. */
   holdLease(name: string, leaseId: string): Promise<void>;
   /** Gives the lease back. A blob that is not leased, or is gone: no change. */

@@ -1,7 +1,9 @@
 // A service that is busy, broken, slow or gone: which requests are sent again, which are not, and what the caller reads.
+import { createHash } from 'node:crypto';
 import { inspect } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { isLifeboatError } from '../../lib/errors.ts';
+import { connect } from '../../lib/storage/azure/connection.ts';
 import { azureStorage, type AzureStorage } from '../../lib/storage/azure/index.ts';
 import { conditionDeletes } from '../../lib/storage/azure/deleteConditions.ts';
 import { codeOf, collect, patternBytes } from './outcomes.ts';
@@ -296,6 +298,44 @@ describe('what the caller reads', () => {
     expect(await codeOf(nowhere.items.transact('p', [{ kind: 'put', key: 'k', value: 1 }]))).toBe(
       'StorageUnavailable',
     );
+  });
+});
+
+describe('MD5 of page writes', () => {
+  const retry = { maxTries: 3, delayMs: 1, operationTimeoutMs: 20_000 };
+  const write = (checkWrites?: boolean) =>
+    azureStorage({
+      connectionString: service.connectionString,
+      retry,
+      ...(checkWrites === undefined ? {} : { checkWrites }),
+    }).replicas.writePages('item/os', 0, page);
+
+  test('is sent when wanted, and not to an emulator, which would not look at it', async () => {
+    service.script(properties, written);
+    await write(true);
+    const expected = createHash('md5').update(page).digest('base64');
+    expect(service.received[1]?.headers['content-md5']).toBe(expected);
+    service.script(properties, written);
+    await write();
+    expect(service.received[1]?.headers['content-md5']).toBeUndefined();
+  });
+
+  test('is the default for an account of the service', () => {
+    const credential = {
+      getToken: async () => ({ token: 'unused', expiresOnTimestamp: Number.MAX_SAFE_INTEGER }),
+    };
+    expect(connect({ accountName: 'account', credential }).checkWrites).toBe(true);
+    expect(connect({ accountName: 'account', credential, checkWrites: false }).checkWrites).toBe(false);
+  });
+
+  test('bytes that changed on the way are sent again: the service surely did not write them', async () => {
+    const mismatch = answer(400, 'Md5Mismatch');
+    service.script(properties, mismatch, mismatch, written);
+    await write(true);
+    expect(methods()).toEqual(['HEAD', 'PUT', 'PUT', 'PUT']);
+    service.script(properties, mismatch);
+    expect(await codeOf(write(true))).toBe('StorageUnavailable');
+    expect(methods()).toEqual(['HEAD', 'PUT', 'PUT', 'PUT']);
   });
 });
 

@@ -105,8 +105,10 @@ describe('requests', () => {
     const target = memoryTarget(new Uint8Array(mib));
     await expect(merge([], target)).resolves.toEqual({
       writeRequests: 0,
+      copyRequests: 0,
       clearRequests: 0,
       writtenBytes: 0,
+      copiedBytes: 0,
       clearedBytes: 0,
       readBytes: 0,
     });

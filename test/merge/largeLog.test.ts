@@ -19,23 +19,29 @@ interface Report {
 }
 
 let folder = '';
-beforeAll(() => {
+let program = '';
+beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'lifeboat-large-'));
+  program = join(folder, 'largeLogRun.mjs');
+  const entry = join(import.meta.dirname, 'largeLogRun.ts');
+  await build({ entryPoints: [entry], outfile: program, bundle: true, platform: 'node', format: 'esm' });
 });
 afterAll(() => {
   rmSync(folder, { recursive: true, force: true });
 });
 
+/** Runs the program alone in a process. */
+function runAlone(...args: string[]): unknown {
+  const output = execFileSync(process.execPath, [program, ...args], { encoding: 'utf8' });
+  console.log(output);
+  return JSON.parse(output);
+}
+
 it(
   '3 GiB are verified, planned and applied in bounded memory, every newest sector lands once',
   { timeout: 180_000 },
-  async () => {
-    const program = join(folder, 'largeLogRun.mjs');
-    const entry = join(import.meta.dirname, 'largeLogRun.ts');
-    await build({ entryPoints: [entry], outfile: program, bundle: true, platform: 'node', format: 'esm' });
-    const output = execFileSync(process.execPath, [program], { encoding: 'utf8' });
-    console.log(output);
-    const report = JSON.parse(output) as Report;
+  () => {
+    const report = runAlone() as Report;
     expect(report.sizeBytes).toBeGreaterThan(3 * gib);
     expect(report.landedBytes).toBe(report.liveBytes);
     expect(report.liveBytes).toBe(150_001 * 16_384);
@@ -45,3 +51,9 @@ it(
     expect(report.planMillionSegments).toBeGreaterThan(900_000);
   },
 );
+
+it('six logs merged at once hold together no more than one may', { timeout: 180_000 }, () => {
+  const report = runAlone('many') as { manyWrittenBytes: number; manyPeakMiB: number };
+  expect(report.manyWrittenBytes).toBe(6 * 130 * 127 * 16_384);
+  expect(report.manyPeakMiB).toBeLessThan(256);
+});

@@ -51,6 +51,8 @@ export interface VmOptions {
   item?: string;
   /** Size of each disk; ids are disk0, disk1, … */
   diskSizes?: number[];
+  /** Of one write of a cycle. Default 64. */
+  longestWriteSectors?: number;
   seed?: number;
   storage?: Storage;
 }
@@ -71,13 +73,16 @@ export class ProtectedVm {
   readonly history: Uint8Array[][] = [];
   readonly random: (below: number) => number;
   readonly #logIds: string[] = [];
+  readonly #longestWriteSectors: number;
 
   constructor({
     item = 'vm-1',
     diskSizes = [1024 * 1024, 300 * sectorBytes],
+    longestWriteSectors = 64,
     seed = 1,
     storage,
   }: VmOptions = {}) {
+    this.#longestWriteSectors = longestWriteSectors;
     this.item = item;
     this.random = randomSource(seed);
     this.storage = storage ?? memoryStorage();
@@ -152,23 +157,26 @@ export class ProtectedVm {
     this.history[cycle] = this.disks.map((bytes) => bytes.slice());
   }
 
-  #write(disk: Uint8Array): HrlWrite {
+  #randomWrite(disk: Uint8Array): HrlWrite {
     const sectors = disk.length / sectorBytes;
     const first = this.random(sectors);
-    const count = 1 + this.random(Math.min(64, sectors - first));
+    const count = 1 + this.random(Math.min(this.#longestWriteSectors, sectors - first));
     const data = new Uint8Array(count * sectorBytes);
     // Some writes are of zeros: they must read as zeros, not be skipped.
     if (this.random(4) > 0) data.fill(1 + this.random(255));
-    disk.set(data, first * sectorBytes);
     return { diskOffset: first * sectorBytes, data };
   }
 
-  /** Changes every disk and returns the logs of the next cycle; nothing is uploaded. */
-  cutCycle(writesPerDisk = 12): CycleLog[] {
+  /** Changes every disk, by that many random writes or by the given ones, and returns the logs of the next cycle; nothing is uploaded. */
+  cutCycle(changes: number | readonly (readonly HrlWrite[])[] = 12): CycleLog[] {
     const cycle = this.history.length;
     const logs = this.disks.map((disk, index): CycleLog => {
       const uniqueId = stableGuid(this.item, cycle, index);
-      const writes = Array.from({ length: writesPerDisk }, () => this.#write(disk));
+      const writes =
+        typeof changes === 'number'
+          ? Array.from({ length: changes }, () => this.#randomWrite(disk))
+          : (changes[index] ?? []);
+      for (const { diskOffset, data } of writes) disk.set(data, diskOffset);
       const previousUniqueId = this.#logIds[index];
       const bytes = buildHrl(writes, {
         uniqueId,

@@ -27,6 +27,7 @@ const leaseCodes = new Set([
 const busyCodes = new Set([
   'AccountBeingCreated',
   'ContainerBeingDeleted',
+  'Md5Mismatch',
   'MemoryExtentStoreAtSizeLimit',
   'PendingCopyOperation',
   'TableBeingDeleted',
@@ -81,12 +82,30 @@ export function toLifeboatError(
   return new LifeboatError(lifeboatCode(service, code, onCondition), message, { cause: slimCause(service) });
 }
 
-/** True when the service surely did not carry the request out: it said that it is busy, or was never reached. */
+/**
+ * True when the service surely did not carry the request out: it said that it is busy, or that the body is not the one
+ * that was sent, or was never reached.
+ */
 export function isSurelyRefused(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   const service: ServiceError = error;
   const code = errorCode(service);
-  return unsentCodes.has(code) || (service.statusCode === 503 && code === 'ServerBusy');
+  return (
+    unsentCodes.has(code) ||
+    (service.statusCode === 503 && code === 'ServerBusy') ||
+    (service.statusCode === 400 && code === 'Md5Mismatch')
+  );
+}
+
+/**
+ * True when the service answered that it does not copy from URLs (emulators), or that it may not read the source: in an
+ * account behind private endpoints it cannot reach itself.
+ */
+export function isCopyNotOffered(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  const service: ServiceError = error;
+  const isUnreadable = service.statusCode === 401 || service.statusCode === 403;
+  return service.statusCode === 501 || (isUnreadable && errorCode(service) === 'CannotVerifyCopySource');
 }
 
 /** True when the service answered that the blob, snapshot or row is not there (and not that its container is missing). */
@@ -107,6 +126,7 @@ export function redact(text: string): string {
 }
 
 function lifeboatCode(error: ServiceError, code: string, onCondition: ErrorCode): ErrorCode {
+  if (code === 'CannotVerifyCopySource' && error.statusCode === 412) return onCondition;
   const exact = exactCodes[code];
   if (exact !== undefined) return exact;
   if (leaseCodes.has(code)) return 'ReplicaLeaseLost';

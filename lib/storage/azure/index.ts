@@ -6,6 +6,7 @@ import { hasServiceCode } from './errors.ts';
 import { azureLocks } from './locks.ts';
 import { containerNames, tableNames } from './names.ts';
 import { azurePageBlobs } from './pageBlobs.ts';
+import { pageCopier } from './pageCopies.ts';
 import { azureSigner } from './signer.ts';
 import { azureTable } from './tables.ts';
 
@@ -21,7 +22,7 @@ export interface AzureStorage extends Storage {
 export function azureStorage(settings: AzureStorageSettings): AzureStorage {
   const connection = connect(settings);
   return {
-    replicas: azurePageBlobs(connection, containerNames.replicas),
+    replicas: azurePageBlobs(connection, containerNames.replicas, pageCopier(connection)),
     deltas: azureBlobs(connection, containerNames.deltas),
     quarantine: azureBlobs(connection, containerNames.quarantine),
     locks: azureLocks(connection, containerNames.locks),

@@ -6,13 +6,22 @@ import type { AzureConnection } from './connection.ts';
 import { hasServiceCode, isNotFound } from './errors.ts';
 import { pageContainer } from './pageContainer.ts';
 import { pageContent } from './pageContent.ts';
+import { copyInto, type PageCopier } from './pageCopies.ts';
 import { pageLeases } from './pageLeases.ts';
 import { pageSnapshots } from './pageSnapshots.ts';
 
 /** The port to one container, which must exist. */
-export function azurePageBlobs(connection: AzureConnection, containerName: string): PageBlobPort {
+export function azurePageBlobs(
+  connection: AzureConnection,
+  containerName: string,
+  copier: PageCopier,
+): PageBlobPort {
   const container = pageContainer(connection, containerName);
+  const copyPages = copyInto(container, copier);
   return {
+    get copyPages() {
+      return copier.isOffered() ? copyPages : undefined;
+    },
     find: (name) => container.find(name),
     async create(name, sizeBytes) {
       assertPageBlobSize(container.path(name), sizeBytes);

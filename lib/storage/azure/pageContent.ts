@@ -1,5 +1,6 @@
 // Reading and writing the pages of a blob. Writes carry the fence as conditions and are never sent again after an
 // unknown outcome (connection.ts says why); reads and listings are cut so that no answer grows without bound.
+import { createHash } from 'node:crypto';
 import pMap from 'p-map';
 import type { ByteRange, Fence, PageBlobPort } from '../ports.ts';
 import { assertPages, assertPageWrite, joinRanges } from '../pageBounds.ts';
@@ -50,7 +51,11 @@ export function pageContent(container: PageContainer): PageContentPort {
       await container.assertWithin(name, range);
       const operation = { what: describe('write', container.path(name), range), bytes: data.length };
       const writing = connection.once(operation, (abortSignal) =>
-        blob.uploadPages(data, offsetBytes, data.length, { abortSignal, conditions: conditionsOf(fence) }),
+        blob.uploadPages(data, offsetBytes, data.length, {
+          abortSignal,
+          conditions: conditionsOf(fence),
+          ...(connection.checkWrites && { transactionalContentMD5: md5Of(data) }),
+        }),
       );
       await container.watch(name, writing);
     },
@@ -69,11 +74,20 @@ export function pageContent(container: PageContainer): PageContentPort {
   };
 }
 
-function conditionsOf(fence: Fence | undefined): { leaseId?: string; ifSequenceNumberEqualTo?: number } {
+function md5Of(data: Uint8Array): Uint8Array {
+  return createHash('md5').update(data).digest();
+}
+
+/** The fence as conditions that the service compares before it changes a byte. */
+export function conditionsOf(fence: Fence | undefined): {
+  leaseId?: string;
+  ifSequenceNumberEqualTo?: number;
+} {
   return fence === undefined ? {} : { leaseId: fence.leaseId, ifSequenceNumberEqualTo: fence.sequenceNumber };
 }
 
-function describe(verb: string, path: string, { offsetBytes, lengthBytes }: ByteRange): string {
+/** What is being done, for error texts. */
+export function describe(verb: string, path: string, { offsetBytes, lengthBytes }: ByteRange): string {
   return `${verb} ${path} [${offsetBytes}, ${offsetBytes + lengthBytes})`;
 }
 

@@ -3,7 +3,7 @@
 import { LifeboatError } from '../../errors.ts';
 import { assertBlobName, assertMetadata } from '../blobChecks.ts';
 import { assertWithin } from '../pageBounds.ts';
-import type { BlobInfo, BlobPort } from '../ports.ts';
+import type { BlobInfo, BlobPort, PageCopySource } from '../ports.ts';
 
 interface StoredBlob {
   data: Uint8Array;
@@ -26,6 +26,17 @@ export function memoryBlobAccount(containerNames: readonly string[]): BlobAccoun
   };
 }
 
+/** Bytes of one version of a blob of the account. Throws as `BlobPort.read` does. */
+export function readBlobVersion(
+  account: BlobAccount,
+  { container, name, etag, offsetBytes }: PageCopySource,
+  lengthBytes: number,
+): Uint8Array {
+  const { data } = getVersion(getContainer(account, container), name, etag);
+  assertWithin(name, { offsetBytes, lengthBytes }, data.length);
+  return data.slice(offsetBytes, offsetBytes + lengthBytes);
+}
+
 /** The port to one container of the account. */
 export function memoryBlobs(account: BlobAccount, containerName: string): BlobPort {
   const container = getContainer(account, containerName);
@@ -42,9 +53,8 @@ export function memoryBlobs(account: BlobAccount, containerName: string): BlobPo
       return blob === undefined ? undefined : copyOfInfo(blob);
     },
     async read(name, range, etag) {
-      const blob = getVersion(container, name, etag);
-      assertWithin(name, range, blob.data.length);
-      return blob.data.slice(range.offsetBytes, range.offsetBytes + range.lengthBytes);
+      const { offsetBytes, lengthBytes } = range;
+      return readBlobVersion(account, { container: containerName, name, etag, offsetBytes }, lengthBytes);
     },
     async put(name, data, metadata = {}) {
       store(account, container, name, { data: data.slice(), metadata });

@@ -1,6 +1,6 @@
 // The whole storage in memory, for tests and simulations: deterministic, clock-free, gone with the process.
 import type { Storage } from '../ports.ts';
-import { memoryBlobAccount, memoryBlobs } from './blobs.ts';
+import { memoryBlobAccount, memoryBlobs, readBlobVersion } from './blobs.ts';
 import { memoryLocks } from './locks.ts';
 import { memoryPageBlobs } from './pageBlobs.ts';
 import { memoryTable } from './tables.ts';
@@ -9,7 +9,7 @@ import { memoryTable } from './tables.ts';
 export function memoryStorage(): Storage {
   const account = memoryBlobAccount(['deltas', 'quarantine']);
   return {
-    replicas: memoryPageBlobs(),
+    replicas: memoryPageBlobs((source, lengthBytes) => readBlobVersion(account, source, lengthBytes)),
     deltas: memoryBlobs(account, 'deltas'),
     quarantine: memoryBlobs(account, 'quarantine'),
     locks: memoryLocks(),

@@ -3,7 +3,7 @@
 import { LifeboatError } from '../../errors.ts';
 import { assertBlobName, assertMetadata } from '../blobChecks.ts';
 import { assertPageBlobSize, assertPages, assertPageWrite, assertWithin, joinRanges } from '../pageBounds.ts';
-import type { ByteRange, Fence, PageBlobPort, SnapshotInfo } from '../ports.ts';
+import type { ByteRange, Fence, PageBlobPort, PageCopySource, SnapshotInfo } from '../ports.ts';
 import { SparsePages } from './sparsePages.ts';
 
 interface StoredBlob {
@@ -17,8 +17,11 @@ interface StoredBlob {
 
 type Blobs = Map<string, StoredBlob>;
 
-/** A page blob port over an empty container of its own. */
-export function memoryPageBlobs(): PageBlobPort {
+/** Reads bytes of a version of a block blob of the same account; throws as `BlobPort.read` does. */
+export type ReadCopySource = (source: PageCopySource, lengthBytes: number) => Uint8Array;
+
+/** A page blob port over an empty container of its own, which copies from what `readSource` reads. */
+export function memoryPageBlobs(readSource: ReadCopySource): PageBlobPort {
   const blobs: Blobs = new Map();
   const get = (name: string) => getBlob(blobs, name);
 
@@ -54,6 +57,12 @@ export function memoryPageBlobs(): PageBlobPort {
     async clearPages(name, range, fence) {
       assertPages(name, range);
       writable(name, get(name), range, fence).clear(range);
+    },
+    async copyPages(name, range, source, fence) {
+      assertPageWrite(name, range);
+      const pages = writable(name, get(name), range, fence);
+      pages.write(range.offsetBytes, readSource(source, range.lengthBytes));
+      return true;
     },
     async holdLease(name, leaseId) {
       const blob = get(name);

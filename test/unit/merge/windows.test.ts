@@ -133,7 +133,7 @@ describe('order', () => {
 describe('planReads', () => {
   const readsOf = (...rows: [number, number, number][]): [number, number][] =>
     [...planWindows(segmentsOf(...rows))].flatMap((window) =>
-      planReads(window).map(({ start, end }): [number, number] => [start, end]),
+      planReads(window.writes).map(({ start, end }): [number, number] => [start, end]),
     );
 
   it('reads across small superseded data and skips large', () => {
