@@ -2,8 +2,10 @@
 // at all; its digest is taken from the bytes that were written.
 import { createHash } from 'node:crypto';
 import { readSequentially } from '../lib/disk/sequential.ts';
-import { HrlWriter, type HrlWrite, type HrlWriterOptions } from '../lib/hrl/writer.ts';
+import { closedHeaderOf } from '../lib/hrl/newHeader.ts';
+import { HrlWriter, type HrlTotals, type HrlWrite, type HrlWriterOptions } from '../lib/hrl/writer.ts';
 import { openFileSource } from './fileSource.ts';
+import { HashingSink } from './hashingSink.ts';
 import { writeOutputFile } from './outputFile.ts';
 
 const hashChunkBytes = 4 * 1024 * 1024;
@@ -30,6 +32,18 @@ export async function fileSha256(path: string, signal?: AbortSignal): Promise<st
   return hash.digest('hex');
 }
 
+export interface DeltaLogOptions extends HrlWriterOptions {
+  replace?: boolean;
+  signal?: AbortSignal;
+  /**
+   * What the writes will add up to, if that is known before: the digest is then taken while writing instead of in a
+   * second pass. A wrong guess costs that second pass, nothing else.
+   */
+  expected?: HrlTotals;
+  /** Called after every write with the bytes of data so far, and where on the disk the write ended. */
+  onProgress?: (dataBytes: number, diskEndBytes: number) => void;
+}
+
 /**
  * Writes the log of one cycle of one disk. No writes make a valid log that says "nothing changed". Throws AgentError
  * for the file, RangeError for options that no log can have, and whatever `writes` or `signal` throw.
@@ -37,20 +51,22 @@ export async function fileSha256(path: string, signal?: AbortSignal): Promise<st
 export async function writeDeltaLog(
   path: string,
   writes: AsyncIterable<HrlWrite>,
-  options: HrlWriterOptions & { replace?: boolean; signal?: AbortSignal },
+  options: DeltaLogOptions,
 ): Promise<DeltaLog> {
-  const { replace = false, signal, ...header } = options;
-  return writeOutputFile(path, { replace }, async (sink) => {
+  const { replace = false, signal, expected, onProgress, ...header } = options;
+  return writeOutputFile(path, { replace }, async (output) => {
+    const sink = new HashingSink(output, expected && closedHeaderOf(header, expected));
     const writer = await HrlWriter.open(sink, header);
     let dataBytes = 0;
     for await (const write of writes) {
       signal?.throwIfAborted();
       await writer.append(write);
       dataBytes += write.data.length;
+      onProgress?.(dataBytes, write.diskOffset + write.data.length);
     }
     await writer.close();
     const { sizeBytes, entryCount } = writer;
-    const sha256 = await fileSha256(sink.temporaryPath, signal);
+    const sha256 = sink.takeSha256() ?? (await fileSha256(output.temporaryPath, signal));
     return { path, sizeBytes, sha256, uniqueId: header.uniqueId.toLowerCase(), entryCount, dataBytes };
   });
 }

@@ -1,13 +1,16 @@
 // Changed ranges of a disk: joining them, reading them from JSON, reading their bytes. Extents are half-open byte
 // ranges in whole sectors.
 import type { RandomAccessSource } from '../lib/disk/source.ts';
-import type { HrlWrite } from '../lib/hrl/writer.ts';
+import type { HrlTotals, HrlWrite } from '../lib/hrl/writer.ts';
 import type { ByteRange } from '../lib/storage/ports.ts';
 import { AgentError } from './agentError.ts';
 
 const sectorSizeBytes = 512;
 /** Most bytes in one log entry that we write: what one page write takes, and a comfortable buffer. */
 export const maxEntryBytes = 4 * 1024 * 1024;
+/** Unchanged bytes between two extents that are read and thrown away: cheaper than a read of their own. */
+const maxGapBytes = 64 * 1024;
+const readsAhead = 3;
 
 /** Sorts ranges and joins those that touch or overlap. The input is not changed. */
 export function joinExtents(ranges: Iterable<ByteRange>): ByteRange[] {
@@ -59,15 +62,84 @@ export function parseExtents(text: string, diskSizeBytes: number): ByteRange[] {
   return joinExtents(value.map((extent: unknown, index) => parseExtent(extent, index, diskSizeBytes)));
 }
 
-/** The bytes of the extents as log writes of at most 4 MiB. */
+/** How many writes of at most 4 MiB the extents make, and of how many bytes. */
+export function totalsOfExtents(extents: Iterable<ByteRange>): HrlTotals {
+  const totals = { entryCount: 0, dataBytes: 0 };
+  for (const { lengthBytes } of extents) {
+    totals.entryCount += Math.ceil(lengthBytes / maxEntryBytes);
+    totals.dataBytes += lengthBytes;
+  }
+  return totals;
+}
+
+/** The pieces of the extents, of at most 4 MiB each, in groups that one read of at most 4 MiB fetches. */
+function* groupPieces(extents: Iterable<ByteRange>): Generator<ByteRange[], void, undefined> {
+  let group: ByteRange[] = [];
+  let groupStart = 0;
+  let groupEnd = 0;
+  for (const { offsetBytes, lengthBytes } of extents) {
+    for (let done = 0; done < lengthBytes; done += maxEntryBytes) {
+      const start = offsetBytes + done;
+      const length = Math.min(maxEntryBytes, lengthBytes - done);
+      const isNear = start >= groupEnd && start - groupEnd <= maxGapBytes;
+      if (group.length > 0 && !(isNear && start + length - groupStart <= maxEntryBytes)) {
+        yield group;
+        group = [];
+      }
+      if (group.length === 0) groupStart = start;
+      group.push({ offsetBytes: start, lengthBytes: length });
+      groupEnd = start + length;
+    }
+  }
+  if (group.length > 0) yield group;
+}
+
+interface LoadedGroup {
+  pieces: ByteRange[];
+  startBytes: number;
+  bytes: Uint8Array;
+}
+
+async function loadGroup(source: RandomAccessSource, pieces: ByteRange[]): Promise<LoadedGroup> {
+  const startBytes = pieces[0]?.offsetBytes ?? 0;
+  const last = pieces.at(-1) ?? { offsetBytes: 0, lengthBytes: 0 };
+  const bytes = await source.read(startBytes, last.offsetBytes + last.lengthBytes - startBytes);
+  return { pieces, startBytes, bytes };
+}
+
+/**
+ * The bytes of the extents, in the order of the extents, as log writes of at most 4 MiB. The next reads are in flight
+ * while the caller works: at most 16 MiB. A failed read is thrown when its turn comes.
+ */
 export async function* readExtents(
   source: RandomAccessSource,
   extents: Iterable<ByteRange>,
 ): AsyncGenerator<HrlWrite, void, undefined> {
-  for (const { offsetBytes, lengthBytes } of extents) {
-    for (let done = 0; done < lengthBytes; done += maxEntryBytes) {
-      const diskOffset = offsetBytes + done;
-      yield { diskOffset, data: await source.read(diskOffset, Math.min(maxEntryBytes, lengthBytes - done)) };
+  const groups = groupPieces(extents);
+  const ahead: Promise<LoadedGroup>[] = [];
+  const fill = (): void => {
+    while (ahead.length < readsAhead) {
+      const next = groups.next();
+      if (next.done === true) return;
+      const loading = loadGroup(source, next.value);
+      // Thrown when its turn comes, not as unhandled before.
+      loading.catch(() => undefined);
+      ahead.push(loading);
     }
+  };
+  try {
+    for (;;) {
+      fill();
+      const group = ahead.shift();
+      if (group === undefined) return;
+      const { pieces, startBytes, bytes } = await group;
+      for (const { offsetBytes, lengthBytes } of pieces) {
+        const from = offsetBytes - startBytes;
+        yield { diskOffset: offsetBytes, data: bytes.subarray(from, from + lengthBytes) };
+      }
+    }
+  } finally {
+    // Nobody reads the disk behind the back of a caller that closes it now.
+    await Promise.allSettled(ahead);
   }
 }

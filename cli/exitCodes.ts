@@ -2,7 +2,7 @@
 
 export const exitCodes = {
   ok: 0,
-  /** The operation failed. */
+  /** The operation failed, or a comparison found a difference. */
   failed: 1,
   /** The command line is wrong; nothing was done. */
   usage: 2,

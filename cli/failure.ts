@@ -20,6 +20,11 @@ export class UsageError extends Error {
   override readonly name = 'UsageError';
 }
 
+/** The answer of a command whose exit code is part of its result, which it has printed: no failure. */
+export class NegativeResult extends Error {
+  override readonly name = 'NegativeResult';
+}
+
 const serviceCodes: ReadonlySet<string> = new Set([
   'LocalServiceNotRunning',
   'ServiceUnreachable',

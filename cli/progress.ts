@@ -6,9 +6,9 @@ const updateMs = 200;
 
 export interface Progress {
   /** Cheap; may be called for every chunk. */
-  report(doneBytes: number): void;
+  report: (doneBytes: number) => void;
   /** Removes the line. May be called twice. */
-  end(): void;
+  end: () => void;
 }
 
 /** A progress line for `what`, silent when stderr is no terminal or `isQuiet`. */

@@ -3,7 +3,7 @@ import { CommanderError } from 'commander';
 import { exitCodes, type ExitCode } from './exitCodes.ts';
 import type { Io } from './io.ts';
 import { program } from './program.ts';
-import { describeFailure, printFailure } from './failure.ts';
+import { describeFailure, NegativeResult, printFailure } from './failure.ts';
 
 /** Runs `lifeboat` with these arguments (without node and script). */
 export async function run(argv: readonly string[], io: Io): Promise<ExitCode> {
@@ -14,6 +14,7 @@ export async function run(argv: readonly string[], io: Io): Promise<ExitCode> {
   } catch (error) {
     // commander has printed help, the version or its complaint.
     if (error instanceof CommanderError && error.exitCode === 0) return exitCodes.ok;
+    if (error instanceof NegativeResult) return exitCodes.failed;
     const failure = describeFailure(error, io.signal);
     const isPrinted = error instanceof CommanderError && !isJson;
     if (!isPrinted) printFailure(failure, io, isJson);

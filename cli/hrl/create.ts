@@ -1,17 +1,18 @@
 // `lifeboat hrl create`: the log between two states of a disk, found by comparing them or named by extents.
 import { randomUUID } from 'node:crypto';
-import { readFile, stat } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { findChangedBlocks } from '../../agent/changedBlocks.ts';
 import { writeDeltaLog, type DeltaLog } from '../../agent/deltaLog.ts';
 import { openDiskSource, type DiskSource } from '../../agent/diskSource.ts';
 import { AgentError } from '../../agent/agentError.ts';
-import { parseExtents, readExtents } from '../../agent/extents.ts';
+import { parseExtents, readExtents, totalsOfExtents } from '../../agent/extents.ts';
 import { readError } from '../../agent/fileErrors.ts';
-import { maxMetadataSizeBytes } from '../../lib/hrl/format.ts';
-import type { HrlWrite, HrlWriterOptions } from '../../lib/hrl/writer.ts';
+import type { HrlTotals, HrlWrite, HrlWriterOptions } from '../../lib/hrl/writer.ts';
 import { UsageError } from '../failure.ts';
 import { formatBytes, formatFacts } from '../humanText.ts';
 import { pathOf, print, readStdin, type Io } from '../io.ts';
+import { startProgress } from '../progress.ts';
+import { requireMetadataSize, requireNoInput } from './outputCheck.ts';
 
 export interface CreateOptions {
   changed: string;
@@ -36,17 +37,6 @@ async function readExtentsText(io: Io, source: string): Promise<string> {
   });
 }
 
-/** --force must not turn a disk into a log. */
-async function requireNoInput(out: string, inputs: readonly string[]): Promise<void> {
-  const existing = await stat(out).catch(() => undefined);
-  if (existing === undefined) return;
-  for (const input of inputs) {
-    const { dev, ino } = await stat(input);
-    if (dev === existing.dev && ino === existing.ino)
-      throw new UsageError(`--out ${out} is the same file as the input ${input}.`);
-  }
-}
-
 function requireSectors({ path, sizeBytes }: DiskSource): void {
   if (sizeBytes > 0 && sizeBytes % 512 === 0) return;
   const message = `${path} has ${sizeBytes} bytes, which is no multiple of 512 above 0.`;
@@ -63,8 +53,7 @@ function sourceOfChanges({ base, extents }: CreateOptions): { base: string } | {
 /** Header fields of the log as the options give them. */
 function writerOptions(options: CreateOptions): HrlWriterOptions {
   const { createdAt = new Date(), id = randomUUID(), previous, dataWriteGuid, metadataSize } = options;
-  if (metadataSize % 512 !== 0 || metadataSize < 512 || metadataSize > maxMetadataSizeBytes)
-    throw new UsageError(`--metadata-size is a multiple of 512 from 512 to ${maxMetadataSizeBytes}.`);
+  requireMetadataSize(metadataSize);
   return {
     uniqueId: id,
     createdAt,
@@ -117,14 +106,23 @@ export async function createLog(io: Io, options: CreateOptions): Promise<void> {
   requireSectors(changed);
   await requireNoInput(out, base === null ? [changed.path] : [changed.path, base.path]);
   let writes: AsyncIterable<HrlWrite>;
+  let expected: HrlTotals | undefined;
   if ('extents' in from) {
     const text = await readExtentsText(io, from.extents);
-    writes = readExtents(changed, parseExtents(text, changed.sizeBytes));
+    const extents = parseExtents(text, changed.sizeBytes);
+    writes = readExtents(changed, extents);
+    expected = totalsOfExtents(extents);
   } else writes = findChangedBlocks(base ?? changed, changed);
+  const totalBytes = expected?.dataBytes ?? changed.sizeBytes;
+  const progress = startProgress(io, 'log', totalBytes, options.json === true);
   const log = await writeDeltaLog(out, writes, {
     ...header,
     replace: options.force ?? false,
     signal: io.signal,
-  });
+    ...(expected === undefined ? {} : { expected }),
+    // A comparison is as far as its place on the disk; how much it will find nobody knows.
+    onProgress: (dataBytes, diskEndBytes) =>
+      progress.report(expected === undefined ? diskEndBytes : dataBytes),
+  }).finally(progress.end);
   await printCreated(io, options, log, changed.sizeBytes);
 }

@@ -1,6 +1,6 @@
 // `lifeboat hrl inspect`: what a log says, from its metadata alone. A log of millions of writes is printed as a stream.
 import { openFileSource } from '../../agent/fileSource.ts';
-import { fromHrlSeconds } from '../../lib/hrl/format.ts';
+import { fromHrlSeconds, headerSizeBytes, nilGuid } from '../../lib/hrl/format.ts';
 import type { HrlEntries } from '../../lib/hrl/entries.ts';
 import { readHrl, type HrlLog } from '../../lib/hrl/reader.ts';
 import { planMerge } from '../../lib/merge/plan.ts';
@@ -8,15 +8,18 @@ import { totalLength } from '../../lib/merge/segments.ts';
 import { formatBytes, formatFacts } from '../humanText.ts';
 import { pathOf, print, type Io } from '../io.ts';
 import { headerJson } from './headerFacts.ts';
+import { heatMapCells, heatMapOf, heatMapText } from './heatMap.ts';
 
 export interface InspectOptions {
+  blocks?: boolean;
+  diskSize?: number;
   entries?: boolean;
   json?: boolean;
 }
 
 const entriesPerWrite = 1000;
 
-function summarize(log: HrlLog) {
+function summarize(log: HrlLog, diskSize: number | undefined) {
   const { count, diskOffsets, lengths } = log.entries;
   let dataBytes = 0;
   let highestEndBytes = 0;
@@ -35,6 +38,9 @@ function summarize(log: HrlLog) {
     rewrittenBytes: dataBytes - effectiveBytes,
     segmentCount: segments.count,
     highestEndBytes,
+    startsChain: log.header.previousUniqueId === nilGuid,
+    // Of the disk if its size is known, but never without a place that the log writes.
+    heatMap: heatMapOf(segments, Math.max(diskSize ?? 0, highestEndBytes)),
   };
 }
 
@@ -62,14 +68,33 @@ async function printEntries(io: Io, entries: HrlEntries, format: (index: number)
   }
 }
 
-async function printJson(io: Io, file: string, log: HrlLog, withEntries: boolean): Promise<void> {
+/** The blocks with their data: what lies between the end of the one before and their own start. */
+function* blockFacts({ header, blocks }: HrlLog) {
+  let dataStart = headerSizeBytes;
+  for (const [index, { offset, entryCount }] of blocks.entries()) {
+    yield { index, offset, entryCount, dataStart, dataBytes: offset - dataStart };
+    dataStart = offset + header.metadataSizeBytes;
+  }
+}
+
+async function printBlocks(io: Io, log: HrlLog): Promise<void> {
+  const line = (cells: readonly (string | number)[]): string =>
+    `${cells.map((cell) => String(cell).padStart(15)).join('')}\n`;
+  await print(io, `\n${line(['block', 'offset', 'writes', 'data from', 'data'])}`);
+  for (const { index, offset, entryCount, dataStart, dataBytes } of blockFacts(log)) {
+    io.signal.throwIfAborted();
+    await print(io, line([index, offset, entryCount, dataStart, dataBytes]));
+  }
+}
+
+async function printJson(io: Io, file: string, log: HrlLog, options: InspectOptions): Promise<void> {
   const document = JSON.stringify({
     file,
     header: headerJson(log.header),
-    ...summarize(log),
-    blocks: log.blocks,
+    ...summarize(log, options.diskSize),
+    blocks: [...blockFacts(log)],
   });
-  if (!withEntries) return print(io, `${document}\n`);
+  if (options.entries !== true) return print(io, `${document}\n`);
   await print(io, `${document.slice(0, -1)},"entries":[`);
   await printEntries(io, log.entries, (index) => {
     return `${index === 0 ? '' : ','}${JSON.stringify(entryJson(log.entries, index))}`;
@@ -77,14 +102,14 @@ async function printJson(io: Io, file: string, log: HrlLog, withEntries: boolean
   await print(io, ']}\n');
 }
 
-async function printText(io: Io, file: string, log: HrlLog, withEntries: boolean): Promise<void> {
+async function printText(io: Io, file: string, log: HrlLog, options: InspectOptions): Promise<void> {
   const { header, blocks, entries } = log;
-  const summary = summarize(log);
+  const summary = summarize(log, options.diskSize);
   const facts = formatFacts([
     ['log', file],
     ['version', header.version],
     ['id', header.uniqueId],
-    ['previous id', header.previousUniqueId],
+    ['previous id', summary.startsChain ? 'none: the log starts a chain' : header.previousUniqueId],
     ['created', header.createdAt.toISOString()],
     ['last modified', header.lastModifiedAt.toISOString()],
     [
@@ -99,9 +124,12 @@ async function printText(io: Io, file: string, log: HrlLog, withEntries: boolean
     ['rewritten', `${summary.rewrittenBytes} (${formatBytes(summary.rewrittenBytes)})`],
     ['disk segments', summary.segmentCount],
     ['highest end', summary.highestEndBytes],
+    ['heat map', `[${heatMapText(summary.heatMap)}]`],
+    ['', `each of the ${heatMapCells} cells is ${formatBytes(summary.heatMap.cellBytes)} of the disk`],
   ]);
   await print(io, facts);
-  if (!withEntries) return;
+  if (options.blocks === true) await printBlocks(io, log);
+  if (options.entries !== true) return;
   const titles = ['write', 'disk offset', 'length', 'data offset'].map((title) => title.padStart(15));
   await print(io, `\n${titles.join('')}  time\n`);
   await printEntries(io, entries, (index) => entryLine(entries, index));
@@ -112,5 +140,5 @@ export async function inspectLog(io: Io, file: string, options: InspectOptions):
   await using source = await openFileSource(pathOf(io, file));
   const log = await readHrl(source);
   const printLog = options.json === true ? printJson : printText;
-  await printLog(io, file, log, options.entries === true);
+  await printLog(io, file, log, options);
 }

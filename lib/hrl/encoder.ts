@@ -4,18 +4,17 @@
 import { HrlError } from './errors.ts';
 import {
   checksumOf,
-  creatorApplicationFailoverReplication,
-  defaultMetadataSizeBytes,
   entriesPerBlock,
   headerSizeBytes,
-  maxMetadataSizeBytes,
-  nilGuid,
+  maxBlockCount,
+  maxEntryCount,
   sectorSizeBytes,
   toHrlSeconds,
   type HrlHeader,
 } from './format.ts';
 import { encodeHeader } from './header.ts';
 import { encodeMetadataBlock, type MetadataEntry } from './metadataBlock.ts';
+import { beginsWithEmptyBlock, openHeader, type HrlWriterOptions } from './newHeader.ts';
 
 /** One write to be logged. */
 export interface HrlWrite {
@@ -27,65 +26,30 @@ export interface HrlWrite {
   timestamp?: Date;
 }
 
-export interface HrlWriterOptions {
-  uniqueId: string;
-  createdAt: Date;
-  /** UniqueId of the log before this one; nil (start of a chain) when omitted. */
-  previousUniqueId?: string;
-  /** Data Write GUID of the VHDX; nil when the source is no VHDX. */
-  vhd2DataWriteGuid?: string;
-  /** Size of one metadata block; a larger one makes logs of many small writes quicker to read. Default 4096. */
-  metadataSizeBytes?: number;
-  /** Whether entries carry a checksum of their data. Real logs do not; a digest beside the log is the better proof. */
-  withDataChecksums?: boolean;
-  /** Whether the log begins with an empty metadata block, as the logs of Hyper-V do. Default true. */
-  emptyFirstBlock?: boolean;
-}
-
 /** Bytes and where they go in the file. */
 export interface FilePiece {
   offsetBytes: number;
   data: Uint8Array;
 }
 
-const creatorVersionWindows10 = 0x000a0000;
-
 /** Call `start` once, `append` any number of times, `finish` once; write what each returns, in order. */
 export class HrlEncoder {
   readonly #header: HrlHeader;
   readonly #withDataChecksums: boolean;
   readonly #emptyFirstBlock: boolean;
+  readonly #mostEntries: number;
   #pending: MetadataEntry[] = [];
   #endBytes = headerSizeBytes;
   #lastBlockOffset: number | undefined;
 
   /** Throws RangeError for options that no log can have. */
   constructor(options: HrlWriterOptions) {
-    const metadataSizeBytes = options.metadataSizeBytes ?? defaultMetadataSizeBytes;
-    const isSector = metadataSizeBytes > 0 && metadataSizeBytes % sectorSizeBytes === 0;
-    if (!isSector || metadataSizeBytes > maxMetadataSizeBytes) {
-      throw new RangeError(
-        `metadataSizeBytes must be a multiple of 512 up to ${maxMetadataSizeBytes}; got ${metadataSizeBytes}`,
-      );
-    }
+    this.#header = openHeader(options);
     this.#withDataChecksums = options.withDataChecksums ?? false;
-    this.#emptyFirstBlock = options.emptyFirstBlock ?? true;
-    this.#header = {
-      version: 2,
-      createdAt: options.createdAt,
-      lastModifiedAt: options.createdAt,
-      creatorApplication: creatorApplicationFailoverReplication,
-      creatorVersion: creatorVersionWindows10,
-      originalSizeBytes: headerSizeBytes + (this.#emptyFirstBlock ? metadataSizeBytes : 0),
-      currentSizeBytes: headerSizeBytes,
-      endOfLogBytes: 0,
-      errorCode: 0,
-      metadataSizeBytes,
-      uniqueId: options.uniqueId.toLowerCase(),
-      previousUniqueId: (options.previousUniqueId ?? nilGuid).toLowerCase(),
-      totalMetadataEntries: 0,
-      vhd2DataWriteGuid: (options.vhd2DataWriteGuid ?? nilGuid).toLowerCase(),
-    };
+    this.#emptyFirstBlock = beginsWithEmptyBlock(options);
+    // One block less for the empty one.
+    const mostInBlocks = (maxBlockCount - 1) * entriesPerBlock(this.#header.metadataSizeBytes);
+    this.#mostEntries = Math.min(options.maxEntryCount ?? maxEntryCount, mostInBlocks);
   }
 
   /** Size of the log if it were finished now without another write; the file's size after `finish`. */
@@ -103,7 +67,10 @@ export class HrlEncoder {
     return this.#emptyFirstBlock ? [header, this.#takeBlock()] : [header];
   }
 
-  /** Throws HrlError `LogEntryUnaligned` for a write that no log can hold; nothing has changed then. */
+  /**
+   * Throws HrlError `LogEntryUnaligned` for a write that no log can hold, `LogTooLarge` for one more than a reader
+   * takes; nothing has changed then.
+   */
   append({ diskOffset, data, timestamp }: HrlWrite): FilePiece[] {
     checkSectors(this.#endBytes, 'ByteOffset', diskOffset);
     checkSectors(this.#endBytes, 'DataLength', data.length);
@@ -111,6 +78,8 @@ export class HrlEncoder {
       throw new RangeError(`a log entry holds 512 bytes to 4 GiB - 512; got ${data.length}`);
     }
     const header = this.#header;
+    if (header.totalMetadataEntries === this.#mostEntries)
+      refuseEntryCount(this.#endBytes, this.#mostEntries);
     const writtenAt = timestamp ?? header.createdAt;
     this.#pending.push({
       diskOffset,
@@ -155,5 +124,15 @@ function checkSectors(offsetBytes: number, field: string, found: number): void {
     field,
     expected: 'a multiple of 512',
     found,
+  });
+}
+
+function refuseEntryCount(offsetBytes: number, mostEntries: number): never {
+  throw new HrlError('LogTooLarge', {
+    structure: 'log',
+    offsetBytes,
+    field: 'TotalMetadataEntries',
+    expected: `at most ${mostEntries}`,
+    found: mostEntries + 1,
   });
 }

@@ -20,6 +20,7 @@ export class HrlError extends LifeboatError {
   readonly field: string;
   readonly expected: string | number;
   readonly found: string | number;
+  readonly #structure: string;
 
   constructor(code: ErrorCode, fault: HrlFault) {
     const { structure, offsetBytes, field, expected, found } = fault;
@@ -29,6 +30,19 @@ export class HrlError extends LifeboatError {
     this.field = field;
     this.expected = expected;
     this.found = found;
+    this.#structure = structure;
+  }
+
+  /** The same error with the name of the file that it is about, for those who read several. */
+  inFile(name: string): HrlError {
+    const { code, offsetBytes, field, expected, found } = this;
+    return new HrlError(code, {
+      structure: `${name}: ${this.#structure}`,
+      offsetBytes,
+      field,
+      expected,
+      found,
+    });
   }
 }
 

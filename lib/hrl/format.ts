@@ -13,6 +13,10 @@ export const sectorSizeBytes = 512;
 export const defaultMetadataSizeBytes = 4096;
 /** Larger metadata blocks are refused: one block must fit in memory without thought. */
 export const maxMetadataSizeBytes = 16 * 1024 * 1024;
+/** Most writes in one log that are taken: planning them takes about 1.3 GB, and the smallest function instance has 2. */
+export const maxEntryCount = 16 * 1024 * 1024;
+/** Most metadata blocks in one log that are taken; full default blocks reach the entry limit with an eighth of it. */
+export const maxBlockCount = 1024 * 1024;
 /** The only MetaOperation of the format. */
 export const metaOperationWrite = 1;
 /** `ct` left-justified: what logs of failover replication carry. */

@@ -8,6 +8,8 @@ import { HrlError } from './errors.ts';
 import {
   headerField,
   headerSizeBytes,
+  maxBlockCount,
+  maxEntryCount,
   metadataEntrySizeBytes,
   metadataHeaderField,
   sectorSizeBytes,
@@ -15,11 +17,6 @@ import {
 } from './format.ts';
 import { checkCookie, decodeHeader } from './header.ts';
 import { decodeEntries, decodeMetadataHeader } from './metadataBlock.ts';
-
-/** Most writes in one log that are taken: planning them takes about 1.3 GB, and the smallest function instance has 2. */
-const maxEntryCount = 16 * 1024 * 1024;
-/** Most metadata blocks in one log that are taken; full default blocks reach the entry limit with an eighth of it. */
-const maxBlockCount = 1024 * 1024;
 
 /** Blocks nearer than this to the previous one are fetched several at a time. */
 const denseDistanceBytes = 256 * 1024;

@@ -2,9 +2,11 @@
 // metadata block. The file is readable only after `close`, which rewrites the header; a writer that dies before
 // leaves a log that every reader refuses as not closed.
 import { assertInvariant } from '../errors.ts';
-import { HrlEncoder, type FilePiece, type HrlWrite, type HrlWriterOptions } from './encoder.ts';
+import { HrlEncoder, type FilePiece, type HrlWrite } from './encoder.ts';
+import type { HrlWriterOptions } from './newHeader.ts';
 
-export type { HrlWrite, HrlWriterOptions } from './encoder.ts';
+export type { HrlWrite } from './encoder.ts';
+export type { HrlTotals, HrlWriterOptions } from './newHeader.ts';
 
 /** Where a log goes. Writes arrive one after another, contiguous and ascending; the last one is [0, 4096) again. */
 export interface HrlSink {
@@ -42,7 +44,10 @@ export class HrlWriter {
     return this.#encoder.entryCount;
   }
 
-  /** Adds one write. `LogEntryUnaligned` when it is not made of 512-byte sectors; the log stays open then. */
+  /**
+   * Adds one write. `LogEntryUnaligned` when it is not made of 512-byte sectors, `LogTooLarge` when the log has as many
+   * writes as a reader takes; the log stays open then.
+   */
   async append(write: HrlWrite): Promise<void> {
     await this.#write((encoder) => encoder.append(write));
   }

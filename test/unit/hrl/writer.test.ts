@@ -1,6 +1,7 @@
 // The writer's states and refusals; what it writes is held against the reader in test/property.
 import { describe, expect, it } from 'vitest';
 import { memorySource } from '../../../lib/disk/source.ts';
+import { checksumOf } from '../../../lib/hrl/format.ts';
 import { readHrl } from '../../../lib/hrl/reader.ts';
 import { buildHrl, HrlWriter } from '../../../lib/hrl/writer.ts';
 import { createdAt, uniqueId } from './brokenLog.ts';
@@ -124,5 +125,37 @@ describe('blocks', () => {
     expect(dense.requests).toBeLessThanOrEqual(6);
     const sparse = await readsOf(new Uint8Array(8192));
     expect(sparse.bytes).toBeLessThan(sparse.sizeBytes / 100);
+  });
+});
+
+describe('a log as large as readers take', () => {
+  const limited = { ...options, maxEntryCount: 2 };
+
+  it('takes no more writes, and is valid with those that it has', async () => {
+    expect(() => buildHrl([write, write, write], limited)).toThrow(
+      expect.objectContaining({ code: 'LogTooLarge', expected: 'at most 2', found: 3 }) as Error,
+    );
+    const { entries } = await readHrl(memorySource(buildHrl([write, write], limited)));
+    expect(entries.count).toBe(2);
+  });
+
+  it('has at most 1 Mi blocks: the reader stops there, having read a part of the file', async () => {
+    const blocks = 1024 * 1024 + 2;
+    const empty = buildHrl([], { uniqueId, createdAt, metadataSizeBytes: 512, emptyFirstBlock: false });
+    const header = Buffer.from(empty.subarray(0, 4096));
+    const sizeBytes = 4096 + blocks * 512;
+    header.writeBigUInt64LE(BigInt(sizeBytes), 44);
+    header.writeUInt32LE(checksumOf(header, 40), 40);
+    const block = Buffer.alloc(512);
+    block.writeBigUInt64LE(512n, 0);
+    block.writeUInt32LE(checksumOf(block.subarray(0, 32), 12), 12);
+    const manyBlocks = Buffer.alloc(2 * 1024 * 1024, block);
+    const source = {
+      sizeBytes,
+      // Every block is the same one; the file is never as a whole in memory.
+      read: async (offsetBytes: number, lengthBytes: number) =>
+        offsetBytes === 0 ? header : manyBlocks.subarray(0, lengthBytes),
+    };
+    await expect(readHrl(source)).rejects.toMatchObject({ code: 'LogTooLarge', field: 'number of blocks' });
   });
 });
