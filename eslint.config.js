@@ -28,7 +28,7 @@ const ioBuiltins = [
 ]);
 
 export default tseslint.config(
-  { ignores: ['dist/', 'node_modules/', '.lifeboat/', 'coverage/', 'test/conformance/fixture/'] },
+  { ignores: ['dist/', 'node_modules/', '.lifeboat/', 'coverage/'] },
   js.configs.recommended,
   {
     files: ['**/*.ts'],

@@ -2,7 +2,8 @@
 // the local host, the command and the demo. The worker injects '@azure/functions-core', so it stays external;
 // '@azure/functions-extensions-base' must be the one CommonJS copy that '@azure/functions' also uses,
 // or every sdkBinding blob trigger fails with "factory not registered".
-import { build } from 'esbuild';
+// With --watch only the app is built, again and again until standard input closes; the other programs stay as they are.
+import { build, context } from 'esbuild';
 import { rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -22,8 +23,7 @@ const common = {
   },
 };
 
-rmSync(at('dist'), { recursive: true, force: true });
-await build({
+const app = {
   ...common,
   entryPoints: { index: at('functions', 'index.ts') },
   outdir: at('dist', 'app'),
@@ -37,12 +37,24 @@ await build({
       'node_modules/@azure/functions-extensions-base/dist/azure-functions-extensions-base.js',
     ),
   },
-});
+};
 
+if (process.argv.includes('--watch')) {
+  const watched = await context({ ...app, logLevel: 'info' });
+  await watched.watch();
+  // `npm run dev` holds the other end of standard input: nothing is left behind when it is killed.
+  await new Promise((resolve) => process.stdin.resume().on('end', resolve));
+  process.exit();
+}
+
+rmSync(at('dist'), { recursive: true, force: true });
+await build(app);
 const programs = {
   'local/main': at('local', 'main.ts'),
   'local/azuriteProcess': at('local', 'azurite', 'azuriteProcess.ts'),
   'demo/main': at('scripts', 'demo', 'main.ts'),
+  'soak/main': at('scripts', 'soak', 'main.ts'),
+  'bench/main': at('bench', 'main.ts'),
 };
 await build({ ...common, entryPoints: programs, outdir: at('dist'), packages: 'external' });
 // Split, so that a command loads the storage SDK only when it needs it.

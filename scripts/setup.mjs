@@ -7,7 +7,18 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
-const sourceFolders = ['functions', 'orchestrators', 'lib', 'agent', 'cli', 'local', 'scripts'];
+/** Everything that a program in dist/ is made of; the soak shares code with the tests. */
+const sourceFolders = [
+  'functions',
+  'orchestrators',
+  'lib',
+  'agent',
+  'cli',
+  'local',
+  'scripts',
+  'bench',
+  'test',
+];
 const minimumNode = [20, 19];
 
 function fail(message) {

@@ -5,11 +5,14 @@ export default class SummaryReporter implements Reporter {
   onTestRunEnd(modules: readonly TestModule[], unhandledErrors: readonly unknown[]): void {
     const count = { passed: 0, failed: unhandledErrors.length, skipped: 0 };
     for (const module of modules) {
-      if (module.state() === 'failed' && [...module.children.allTests()].length === 0) count.failed++;
+      let failedTests = 0;
       for (const test of module.children.allTests()) {
         const { state } = test.result();
         if (state !== 'pending') count[state]++;
+        if (state === 'failed') failedTests++;
       }
+      // A file that cannot be loaded, or whose beforeAll threw: no test of it says so.
+      if (module.state() === 'failed' && failedTests === 0) count.failed++;
     }
     const skipped = count.skipped > 0 ? `, ${count.skipped} skipped` : '';
     // After the default reporter's own summary, which is printed in the same hook.

@@ -1,0 +1,207 @@
+// A large sequential log: check, plan, merge and read-back through the adapters into Azurite, beside what plain
+// requests reach on the same emulator in the same round. The emulator has one thread and does not copy by itself, so a
+// merge into it costs what reading the log and writing the pages cost together; that sum is the ceiling.
+import { randomFillSync } from 'node:crypto';
+import { buffer } from 'node:stream/consumers';
+import { BlobServiceClient } from '@azure/storage-blob';
+import pMap from 'p-map';
+import { buildHrl } from '../../lib/hrl/writer.ts';
+import { verifyHrl } from '../../lib/hrl/verify.ts';
+import { applyMerge } from '../../lib/merge/apply.ts';
+import { planMerge } from '../../lib/merge/plan.ts';
+import { readBack } from '../../lib/merge/readBack.ts';
+import { azureStorage } from '../../lib/storage/azure/index.ts';
+import { blobSource } from '../../lib/storage/blobSource.ts';
+import type { BlobInfo, Fence } from '../../lib/storage/ports.ts';
+import { conformanceApp, withHost } from '../hostSession.ts';
+import { median, type Measurement } from '../measurements.ts';
+
+const mebibyte = 2 ** 20;
+const logMiB = 256;
+const entryBytes = 64 * 1024;
+const pageWriteBytes = 4 * mebibyte;
+const pageReadBytes = 8 * mebibyte;
+const concurrencies = [1, 4, 8];
+const roundCount = 5;
+const replica = 'bench/sequential.vhd';
+const logName = 'bench/000000000001/sequential.hrl';
+
+/** Seconds of each step in each round. */
+type Rounds = Record<
+  'check' | 'merge' | 'mergeWithMd5' | 'readBack' | 'plainReads' | 'plainWrites',
+  number[]
+>;
+
+type Storage = ReturnType<typeof azureStorage>;
+
+export function benchSequential(progress: (line: string) => void): Promise<Measurement[]> {
+  // Any host will do: what is measured is its Azurite, and the conformance app does not look at our containers.
+  return withHost(conformanceApp, async ({ address: { storageConnectionString: connectionString } }) => {
+    const storage = azureStorage({ connectionString });
+    await storage.ensureContainers();
+    const data = randomFillSync(new Uint8Array(logMiB * mebibyte));
+    const log = await putLog(storage, data);
+    await storage.replicas.create(replica, data.length);
+    const leaseId = crypto.randomUUID();
+    await storage.replicas.holdLease(replica, leaseId);
+    const rounds: Rounds = {
+      check: [],
+      merge: [],
+      mergeWithMd5: [],
+      readBack: [],
+      plainReads: [],
+      plainWrites: [],
+    };
+    const withMd5 = azureStorage({ connectionString, checkWrites: true });
+    // Taking turns, so that whatever else the machine does meets all of them. The first round warms up.
+    for (let round = 0; round <= roundCount; round++) {
+      progress(`sequential merge ${round} of ${roundCount}`);
+      const times = {
+        ...(await mergeOnce(storage, log, leaseId)),
+        mergeWithMd5: (await mergeOnce(withMd5, log, leaseId)).merge,
+        plainReads: await plainReads(connectionString, log.sizeBytes),
+        plainWrites: Math.min(...(await plainWrites(connectionString, data))),
+      };
+      if (round > 0)
+        for (const [step, seconds] of Object.entries(times)) rounds[step as keyof Rounds].push(seconds);
+    }
+    return summarize(rounds);
+  });
+}
+
+async function putLog(storage: Storage, data: Uint8Array): Promise<BlobInfo> {
+  const writes = Array.from({ length: data.length / entryBytes }, (_, index) => ({
+    diskOffset: index * entryBytes,
+    data: data.subarray(index * entryBytes, (index + 1) * entryBytes),
+  }));
+  await storage.deltas.put(
+    logName,
+    buildHrl(writes, { uniqueId: crypto.randomUUID(), createdAt: new Date() }),
+  );
+  const blob = await storage.deltas.find(logName);
+  if (blob === undefined) throw new Error(`${logName} is not there after its upload`);
+  return blob;
+}
+
+async function mergeOnce(
+  { replicas, deltas }: Storage,
+  log: BlobInfo,
+  leaseId: string,
+): Promise<{ check: number; merge: number; readBack: number }> {
+  const fence: Fence = { leaseId, sequenceNumber: await replicas.raiseSequenceNumber(replica, leaseId) };
+  const source = blobSource(deltas, log);
+  const times: number[] = [performance.now()];
+  const { log: read } = await verifyHrl(source, { diskSizeBytes: logMiB * mebibyte });
+  times.push(performance.now());
+  const segments = planMerge(read.entries);
+  const target = {
+    writePages: (offsetBytes: number, data: Uint8Array) =>
+      replicas.writePages(replica, offsetBytes, data, fence),
+    clearPages: (range: { offsetBytes: number; lengthBytes: number }) =>
+      replicas.clearPages(replica, range, fence),
+  };
+  await applyMerge({ source, segments, target });
+  times.push(performance.now());
+  await readBack({
+    source,
+    segments,
+    targetName: replica,
+    readTarget: (range) => replicas.read(replica, range),
+  });
+  times.push(performance.now());
+  const [check = 0, merge = 0, back = 0] = times
+    .slice(1)
+    .map((time, index) => (time - (times[index] ?? 0)) / 1000);
+  return { check, merge, readBack: back };
+}
+
+/** Seconds of reading the log in pieces of 8 MiB, four at a time. */
+async function plainReads(connectionString: string, sizeBytes: number): Promise<number> {
+  const blob = BlobServiceClient.fromConnectionString(connectionString)
+    .getContainerClient('deltas')
+    .getBlobClient(logName);
+  const offsets = Array.from(
+    { length: Math.ceil(sizeBytes / pageReadBytes) },
+    (_, index) => index * pageReadBytes,
+  );
+  const startedAt = performance.now();
+  await pMap(
+    offsets,
+    async (offset) => {
+      const length = Math.min(pageReadBytes, sizeBytes - offset);
+      const { readableStreamBody } = await blob.download(offset, length);
+      if (readableStreamBody !== undefined) await buffer(readableStreamBody);
+    },
+    { concurrency: 4 },
+  );
+  return (performance.now() - startedAt) / 1000;
+}
+
+/** Seconds of writing the data into a new page blob, with each number of requests at a time. */
+async function plainWrites(connectionString: string, data: Uint8Array): Promise<number[]> {
+  const container =
+    BlobServiceClient.fromConnectionString(connectionString).getContainerClient('bench-plain');
+  await container.createIfNotExists();
+  const offsets = Array.from({ length: data.length / pageWriteBytes }, (_, index) => index * pageWriteBytes);
+  const seconds: number[] = [];
+  for (const concurrency of concurrencies) {
+    const blob = container.getPageBlobClient(`pages-${concurrency}`);
+    await blob.create(data.length);
+    const startedAt = performance.now();
+    await pMap(
+      offsets,
+      (offset) => blob.uploadPages(data.subarray(offset, offset + pageWriteBytes), offset, pageWriteBytes),
+      { concurrency },
+    );
+    seconds.push((performance.now() - startedAt) / 1000);
+    await blob.delete();
+  }
+  return seconds;
+}
+
+function summarize(rounds: Rounds): Measurement[] {
+  const rate = (step: keyof Rounds): number => logMiB / median(rounds[step]);
+  // The ratio of each round, then the median: what the machine did meanwhile met both sides of a ratio.
+  const ratio = (step: keyof Rounds, ...to: (keyof Rounds)[]): number =>
+    median(
+      rounds[step].map(
+        (seconds, round) => to.reduce((sum, each) => sum + (rounds[each][round] ?? 0), 0) / seconds,
+      ),
+    );
+  const detail = `median of ${roundCount}, ${logMiB} MiB in entries of 64 KiB`;
+  return [
+    { what: 'merge of a sequential log', value: rate('merge'), unit: 'MiB/s', detail },
+    {
+      what: 'plain 4 MiB Put Pages',
+      value: rate('plainWrites'),
+      unit: 'MiB/s',
+      detail: 'best of 1, 4 and 8 at a time',
+    },
+    {
+      what: 'plain reads of the log',
+      value: rate('plainReads'),
+      unit: 'MiB/s',
+      detail: '8 MiB, 4 at a time',
+    },
+    {
+      what: 'merge / plain reads and Put Pages',
+      value: ratio('merge', 'plainReads', 'plainWrites'),
+      unit: '×',
+      detail: 'the ceiling on an emulator with one thread; median of the ratios',
+    },
+    {
+      what: 'merge / plain Put Pages',
+      value: ratio('merge', 'plainWrites'),
+      unit: '×',
+      detail: 'as if the log had not to be read',
+    },
+    {
+      what: 'merge with MD5 / without',
+      value: ratio('mergeWithMd5', 'merge'),
+      unit: '×',
+      detail: 'the emulator does not check it',
+    },
+    { what: 'check of the log', value: rate('check'), unit: 'MiB/s', detail },
+    { what: 'reading back', value: rate('readBack'), unit: 'MiB/s', detail: 'reads the log and the replica' },
+  ];
+}
