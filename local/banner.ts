@@ -7,6 +7,8 @@ export interface BannerContent {
   appName: string;
   dataDirectory: string;
   blobEndpoint: string;
+  /** Undefined when the host asks for no keys. */
+  keysFile: string | undefined;
   functions: readonly AdminFunction[];
   routes: readonly HttpRoute[];
 }
@@ -16,6 +18,7 @@ export function formatBanner({
   appName,
   dataDirectory,
   blobEndpoint,
+  keysFile,
   functions,
   routes,
 }: BannerContent): string {
@@ -35,6 +38,7 @@ export function formatBanner({
     '',
     `Data:     ${dataDirectory}`,
     `Storage:  ${blobEndpoint}`,
+    ...(keysFile === undefined ? [] : [`Keys:     ${keysFile}`]),
     'Stop:     Ctrl-C',
     '',
   ].join('\n');

@@ -1,17 +1,23 @@
 // local.json in the data directory: where a ready host listens, for the programs that use it. It exists only while
 // the host is ready, and appears whole.
 import type { StorageEndpoints } from './azurite/connectionString.ts';
+import type { HostKeys } from './http/hostKeys.ts';
 import { writeFileAtomically } from './process/atomicFile.ts';
 
-/** `info` are the entries the app asked for; they cannot replace the host's own. */
-export async function writeLocalJson(
-  file: string,
-  url: string,
-  endpoints: StorageEndpoints,
-  info: Record<string, string>,
-): Promise<void> {
+export interface LocalJson {
+  url: string;
+  endpoints: StorageEndpoints;
+  /** Present when the host asks for keys. */
+  keys: HostKeys | undefined;
+  /** Entries the app asked for; they cannot replace the host's own. */
+  info: Record<string, string>;
+}
+
+export async function writeLocalJson(file: string, local: LocalJson): Promise<void> {
+  const { url, endpoints, keys, info } = local;
   const content = {
     ...info,
+    ...(keys === undefined ? {} : { masterKey: keys.masterKey, functionKey: keys.functionKey }),
     url,
     storageConnectionString: endpoints.connectionString,
     blobEndpoint: endpoints.blob,

@@ -9,6 +9,7 @@ import type { HostLog } from '../worker/types.ts';
 import type { BlobFunction, StorageAccount } from './blobFunction.ts';
 import type { BlobReceipts } from './blobReceipts.ts';
 import { type BlobMessage, toFunctionId } from './blobMessage.ts';
+import { ReceiptSweep } from './receiptSweep.ts';
 
 export interface BlobScannerOptions {
   functions: readonly BlobFunction[];
@@ -131,9 +132,12 @@ export class BlobScanner {
 
   async #scanThenWait(container: WatchedContainer): Promise<void> {
     const startedAt = performance.now();
+    const names = container.functions.map(({ loaded }) => loaded.name);
+    const sweep = new ReceiptSweep(this.#options.receipts, names, container.name);
     let found = 0;
     try {
-      found = await this.#scan(container);
+      found = await this.#scan(container, sweep);
+      if (!this.#isStopped) await sweep.finish();
     } catch (error) {
       // A container that does not exist yet is not an error; it is looked for again.
       if (statusOf(error) !== 404) this.#warn(container, error);
@@ -146,7 +150,7 @@ export class BlobScanner {
   }
 
   /** Number of messages queued. */
-  async #scan(container: WatchedContainer): Promise<number> {
+  async #scan(container: WatchedContainer, sweep: ReceiptSweep): Promise<number> {
     let found = 0;
     const client = container.account.blobs.getContainerClient(container.name);
     for await (const page of client.listBlobsFlat().byPage({ maxPageSize: 5000 })) {
@@ -156,6 +160,7 @@ export class BlobScanner {
       }: (typeof page.segment.blobItems)[number]): Promise<void> => {
         if (this.#isStopped) return;
         const { etag, blobType = 'BlockBlob' } = properties;
+        sweep.see(name, etag);
         found += await this.#consider(container, { name, etag, blobType });
       };
       await pMap(page.segment.blobItems, consider, { concurrency });

@@ -15,7 +15,7 @@ import { InstanceRegistry } from './instanceRegistry.ts';
 import { InstanceRequests } from './instanceRequests.ts';
 import { InstanceStore } from './instanceStore.ts';
 import { InstanceWriter } from './instanceWriter.ts';
-import { clientBindingData } from './links.ts';
+import { type ApiAddress, clientBindingData } from './links.ts';
 import { OutgoingWork } from './outgoingWork.ts';
 import { PayloadStore } from './payloads.ts';
 import { StepGuard } from './stepGuard.ts';
@@ -29,6 +29,10 @@ export interface DurableHostOptions {
   hubName: string;
   /** Origin under which `handleHttp` is reachable, without a slash at the end; asked each time it is needed. */
   publicBaseUrl: () => string;
+  /** System key that whoever guards `handleHttp` asks for; the links handed out then carry it. */
+  webhookKey?: () => string | undefined;
+  /** Base URL for the app's own clients, with a slash at the end; below `publicBaseUrl` when absent. */
+  rpcBaseUrl?: () => string | undefined;
   log: HostLog;
   /** Runs every episode twice and fails orchestrations that are not deterministic or use a task in two combinators. Default false. */
   strict?: boolean;
@@ -57,7 +61,7 @@ export class DurableHost {
 
   /** Opens nothing yet. @throws Error for an invalid hub name or connection string. */
   constructor(options: DurableHostOptions) {
-    const { worker, log, hubName, publicBaseUrl } = options;
+    const { worker, log, hubName } = options;
     this.options = options;
     this.hub = openTaskHub(options.storageConnectionString, hubName);
     const guard = (this.guard = new StepGuard(options.onFaultPoint));
@@ -93,7 +97,7 @@ export class DurableHost {
       log,
     }));
     const requests = new InstanceRequests({ functions, registry, instances, history });
-    this.api = new ManagementApi({ requests, hubName, publicBaseUrl, log });
+    this.api = new ManagementApi({ requests, address: () => this.address(), log });
   }
 
   /** Creates tables and container, then lets every unfinished instance go on. Resolves when all of them have been loaded. */
@@ -126,7 +130,12 @@ export class DurableHost {
 
   /** Value of the durableClient input binding. */
   clientBinding(): TypedData {
-    return clientBindingData(this.options.publicBaseUrl(), this.options.hubName);
+    return clientBindingData(this.address());
+  }
+
+  private address(): ApiAddress {
+    const { hubName, publicBaseUrl, webhookKey, rpcBaseUrl } = this.options;
+    return { origin: publicBaseUrl(), hubName, webhookKey: webhookKey?.(), rpcBaseUrl: rpcBaseUrl?.() };
   }
 
   /** Serves the management API; false, with the response untouched, for every other path. */

@@ -12,14 +12,14 @@ import {
 } from './httpQuery.ts';
 import { decodeSegment, parseJsonText, readEventBody, toApiRequest, type ApiRequest } from './httpRequest.ts';
 import type { InstanceRequests } from './instanceRequests.ts';
-import { instanceLinks, rpcBasePath, webhookBasePath } from './links.ts';
+import { type ApiAddress, instanceLinks, rpcBasePath, webhookBasePath } from './links.ts';
 import { HostHalted } from './stepGuard.ts';
 import type { StatusView } from './statusView.ts';
 
 export interface ManagementApiOptions {
   requests: InstanceRequests;
-  hubName: string;
-  publicBaseUrl(): string;
+  /** Asked each time links are made. */
+  address(): ApiAddress;
   log: HostLog;
 }
 
@@ -144,7 +144,7 @@ export class ManagementApi {
   }
 
   private accepted(instanceId: string): ApiAnswer {
-    const links = instanceLinks(this.options.publicBaseUrl(), this.options.hubName, instanceId);
+    const links = instanceLinks(this.options.address(), instanceId);
     return {
       status: 202,
       body: links,
@@ -165,7 +165,7 @@ export class ManagementApi {
     if (view.runtimeStatus === 'Failed' && failureIsServerError) return { status: 500, body: view };
     if (['Completed', 'Failed', 'Terminated'].includes(view.runtimeStatus))
       return { status: 200, body: view };
-    const links = instanceLinks(this.options.publicBaseUrl(), this.options.hubName, view.instanceId);
+    const links = instanceLinks(this.options.address(), view.instanceId);
     return {
       status: 202,
       body: view,

@@ -9,10 +9,21 @@ export const rpcBasePath = '/durabletask';
 /** The SDK puts the instance id in place of this text. */
 const idPlaceholder = 'INSTANCEID';
 
+/** Where the API of a hub is found, and the key it asks for. */
+export interface ApiAddress {
+  /** Without a slash at the end. */
+  origin: string;
+  hubName: string;
+  /** System key that the links carry as `code`; absent when none is asked for. */
+  webhookKey?: string | undefined;
+  /** Base for the app's own clients, with a slash at the end; below `origin` when absent. */
+  rpcBaseUrl?: string | undefined;
+}
+
 /** Management links of one instance. */
-export function instanceLinks(origin: string, hubName: string, instanceId: string): Record<string, string> {
-  const base = `${origin}${webhookBasePath}/instances/${encodeURIComponent(instanceId)}`;
-  const query = queryOf(hubName);
+export function instanceLinks(address: ApiAddress, instanceId: string): Record<string, string> {
+  const base = `${address.origin}${webhookBasePath}/instances/${encodeURIComponent(instanceId)}`;
+  const query = queryOf(address);
   return {
     id: instanceId,
     statusQueryGetUri: `${base}?${query}`,
@@ -27,9 +38,10 @@ export function instanceLinks(origin: string, hubName: string, instanceId: strin
 }
 
 /** What the durableClient input binding gives to a function. */
-export function clientBindingData(origin: string, hubName: string): TypedData {
+export function clientBindingData(address: ApiAddress): TypedData {
+  const { origin, hubName, rpcBaseUrl = `${origin}${rpcBasePath}/` } = address;
   const base = `${origin}${webhookBasePath}`;
-  const query = queryOf(hubName);
+  const query = queryOf(address);
   const start = `${base}/orchestrators/{functionName}[/{instanceId}]`;
   const data = {
     taskHubName: hubName,
@@ -37,14 +49,15 @@ export function clientBindingData(origin: string, hubName: string): TypedData {
       createNewInstancePostUri: `${start}?${query}`,
       createAndWaitOnNewInstancePostUri: `${start}?timeout={timeoutInSeconds}&pollingInterval={intervalInSeconds}&${query}`,
     },
-    managementUrls: instanceLinks(origin, hubName, idPlaceholder),
+    managementUrls: instanceLinks(address, idPlaceholder),
     baseUrl: base,
     requiredQueryStringParameters: query,
-    rpcBaseUrl: `${origin}${rpcBasePath}/`,
+    rpcBaseUrl,
   };
   return { string: JSON.stringify(data) };
 }
 
-function queryOf(hubName: string): string {
-  return `taskHub=${hubName}&connection=AzureWebJobsStorage`;
+function queryOf({ hubName, webhookKey }: ApiAddress): string {
+  const code = webhookKey === undefined ? '' : `&code=${encodeURIComponent(webhookKey)}`;
+  return `taskHub=${hubName}&connection=AzureWebJobsStorage${code}`;
 }

@@ -1,20 +1,23 @@
 // The host's one HTTP port: management paths first, then the app's routes. Refuses while the app is not ready
-// (503) and while it stops, and never lets an error of one request reach another.
-import { randomUUID } from 'node:crypto';
+// (503), while it stops, and what lacks the key it needs (401); never lets an error of one request reach another.
 import { type IncomingMessage, type Server, type ServerResponse, createServer } from 'node:http';
 import { StartError, errnoOf, reasonOf } from '../process/startError.ts';
 import type { HostLog, Worker } from '../worker/types.ts';
-import { BodyTooLargeError, readBody, toHttpTrigger, toStreamMetadata } from './httpRequestData.ts';
-import { sendReturnValue } from './httpResponseData.ts';
-import type { RouteMatch, RouteTable } from './routeTable.ts';
+import { type CorsPolicy, applyCors } from './cors.ts';
+import type { Access, HostKeys } from './hostKeys.ts';
+import { answerEmpty, invoke, invokeStreaming } from './httpInvocation.ts';
+import { BodyTooLargeError } from './httpRequestData.ts';
+import type { RouteTable } from './routeTable.ts';
 import type { StreamingProxy } from './streamingProxy.ts';
 
-/** Answers the paths that are its own; false leaves the request untouched for the next one. */
-export type HttpExtension = (
-  request: IncomingMessage,
-  response: ServerResponse,
-  path: string,
-) => Promise<boolean>;
+/** Serves one folder of paths that belongs to the host. */
+export interface HttpExtension {
+  /** Lower case, without a slash at the end. */
+  basePath: string;
+  access: Access;
+  /** Answers; false leaves the request untouched for whoever is next. */
+  handle(request: IncomingMessage, response: ServerResponse, path: string): Promise<boolean>;
+}
 
 export interface HttpApp {
   worker: Worker;
@@ -23,7 +26,13 @@ export interface HttpApp {
   extensions: readonly HttpExtension[];
   /** Present when the app streams HTTP. */
   streaming: StreamingProxy | undefined;
+  /** Undefined lets everybody in, whatever a function asks for. */
+  keys: HostKeys | undefined;
+  cors: CorsPolicy | undefined;
 }
+
+/** How many ports after the wanted one are tried. */
+const fallbackPorts = 100;
 
 export class HttpFrontDoor {
   readonly #server: Server;
@@ -39,11 +48,28 @@ export class HttpFrontDoor {
     this.#server.keepAliveTimeout = 75_000;
   }
 
-  /** Listens on 127.0.0.1 and returns the port; 0 lets the system choose. Throws StartError when it is taken. */
-  async listen(port: number): Promise<number> {
+  /**
+   * Listens on 127.0.0.1 and returns the port; 0 lets the system choose. A port that is taken is a StartError, or, with
+   * `mayUseNext`, makes it try the ones after it.
+   */
+  async listen(port: number, { mayUseNext = false } = {}): Promise<number> {
+    const lastPort = mayUseNext ? Math.min(65_535, port + fallbackPorts) : port;
+    for (let wanted = port; ; wanted++) {
+      try {
+        return await this.#listenOn(wanted);
+      } catch (error) {
+        if (errnoOf(error) !== 'EADDRINUSE' || wanted >= lastPort) throw toStartError(port, error);
+      }
+    }
+  }
+
+  async #listenOn(port: number): Promise<number> {
     await new Promise<void>((resolve, reject) => {
-      this.#server.once('error', (error) => reject(toStartError(port, error)));
-      this.#server.listen({ port, host: '127.0.0.1' }, resolve);
+      this.#server.once('error', reject);
+      this.#server.listen({ port, host: '127.0.0.1' }, () => {
+        this.#server.off('error', reject);
+        resolve();
+      });
     });
     const address = this.#server.address();
     return typeof address === 'object' && address !== null ? address.port : port;
@@ -83,15 +109,14 @@ export class HttpFrontDoor {
       }
       this.#log('error', 'Host.Http', `${request.method ?? ''} ${request.url ?? ''}: ${reasonOf(error)}`);
       if (response.headersSent) response.destroy();
-      else response.writeHead(500, { 'content-length': 0 }).end();
+      else answerEmpty(response, 500);
     }
   }
 
   async #dispatch(app: HttpApp, request: IncomingMessage, response: ServerResponse): Promise<void> {
     const path = (request.url ?? '/').split('?', 1)[0] ?? '/';
-    for (const extension of app.extensions) {
-      if (await extension(request, response, path)) return;
-    }
+    if (app.cors !== undefined && applyCors(app.cors, request, response)) return;
+    if (await serveHostPath(app, path, request, response)) return;
     if (this.#isStopping) {
       refuse(response);
       return;
@@ -100,72 +125,50 @@ export class HttpFrontDoor {
     if (match === undefined) {
       // The home page tells a probe that the host is up, as Azure's does.
       if (request.method === 'GET' && path === '/') response.end('Your Functions app is up and running.\n');
-      else response.writeHead(404, { 'content-length': 0 }).end();
-      return;
+      else answerEmpty(response, 404);
+    } else if (!isPermitted(app, request, match.route.access)) {
+      answerEmpty(response, 401);
+    } else if (app.streaming === undefined) {
+      await invoke(app.worker, match, request, response);
+    } else {
+      await invokeStreaming(app.worker, app.streaming, match, { request, response });
     }
-    // Every authLevel counts as anonymous, as under Core Tools: the port is open to this machine only.
-    if (app.streaming === undefined) await invoke(app, match, request, response);
-    else await invokeStreaming(app, app.streaming, match, { request, response });
   }
+}
+
+/** False when the path is none of the host's own. */
+async function serveHostPath(
+  app: HttpApp,
+  path: string,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<boolean> {
+  const isBelow = (folder: string): boolean => `${path.toLowerCase()}/`.startsWith(`${folder}/`);
+  for (const extension of app.extensions) {
+    if (!isBelow(extension.basePath)) continue;
+    if (!isPermitted(app, request, extension.access)) {
+      answerEmpty(response, 401);
+      return true;
+    }
+    if (await extension.handle(request, response, path)) return true;
+  }
+  return false;
+}
+
+function isPermitted({ keys }: HttpApp, request: IncomingMessage, access: Access): boolean {
+  return keys?.permits(request, access) ?? true;
 }
 
 function refuse(response: ServerResponse): void {
   response.writeHead(503, { 'retry-after': '1', 'content-length': 0 }).end();
 }
 
-async function invoke(
-  { worker }: HttpApp,
-  { route, params }: RouteMatch,
-  request: IncomingMessage,
-  response: ServerResponse,
-): Promise<void> {
-  const body = await readBody(request);
-  let result;
-  try {
-    result = await worker.invoke({
-      functionId: route.loaded.functionId,
-      trigger: toHttpTrigger(request, params, body),
-    });
-  } catch {
-    // The worker has logged it; the client learns nothing of the app's insides.
-    response.writeHead(500, { 'content-length': 0 }).end();
-    return;
-  }
-  sendReturnValue(response, result.returnValue);
-}
-
-async function invokeStreaming(
-  { worker }: HttpApp,
-  proxy: StreamingProxy,
-  { route, params }: RouteMatch,
-  { request, response }: { request: IncomingMessage; response: ServerResponse },
-): Promise<void> {
-  const invocationId = randomUUID();
-  const { functionId } = route.loaded;
-  const triggerMetadata = toStreamMetadata(request, params);
-  let failure: unknown;
-  const call = async (): Promise<void> => {
-    try {
-      await worker.invoke({ functionId, invocationId, trigger: { http: {} }, triggerMetadata });
-    } catch (error) {
-      failure = error ?? new Error('The function failed.');
-      throw error;
-    }
-  };
-  try {
-    await proxy.forward(request, response, { invocationId, invoke: call });
-  } catch (error) {
-    if (failure === undefined) throw error;
-    if (!response.headersSent) response.writeHead(500, { 'content-length': 0 }).end();
-  }
-}
-
-function toStartError(port: number, error: Error): StartError {
+function toStartError(port: number, error: unknown): StartError {
   const reason =
     errnoOf(error) === 'EADDRINUSE'
-      ? `port ${port} of 127.0.0.1 is in use by another program. Stop that one, or choose another port with --port.`
+      ? `port ${port} of 127.0.0.1 is in use by another program. Stop that one, choose another port with --port, or let --port-fallback take the next free one.`
       : errnoOf(error) === 'EACCES'
         ? `this user may not listen on port ${port}. Choose one above 1023 with --port.`
-        : error.message;
+        : reasonOf(error);
   return new StartError(`Cannot listen: ${reason}`, { cause: error });
 }

@@ -1,6 +1,7 @@
 // Finds the function for a request: templates in ASP.NET's order of precedence (a literal beats a parameter),
 // then the method. As in the real host a known path with another method is 404, not 405.
 import type { LoadedFunction } from '../worker/types.ts';
+import type { Access } from './hostKeys.ts';
 import { type RouteTemplate, matchRoute } from './routeTemplate.ts';
 import { parseRouteTemplate } from './routeTemplateParser.ts';
 
@@ -10,6 +11,7 @@ export interface HttpRoute {
   path: string;
   /** Upper case. */
   methods: readonly string[];
+  access: Access;
 }
 
 export interface RouteMatch {
@@ -20,7 +22,7 @@ export interface RouteMatch {
 /** Methods of a function that names none. */
 const allMethods = ['GET', 'POST', 'PUT', 'DELETE', 'PATCH', 'HEAD', 'OPTIONS', 'TRACE'];
 
-/** The route of an HTTP function; the route of one that names none is its name. */
+/** The route of an HTTP function; the route of one that names none is its name. Throws Error for an unknown `authLevel`. */
 export function toHttpRoute(loaded: LoadedFunction, routePrefix: string): HttpRoute {
   const { route, methods } = loaded.trigger as { route?: unknown; methods?: unknown };
   const ownPath = typeof route === 'string' ? route : loaded.name;
@@ -31,7 +33,15 @@ export function toHttpRoute(loaded: LoadedFunction, routePrefix: string): HttpRo
     Array.isArray(methods) && methods.length > 0
       ? methods.map((name) => String(name).toUpperCase())
       : allMethods;
-  return { loaded, path: path.join('/'), methods: named };
+  return { loaded, path: path.join('/'), methods: named, access: toAccess(loaded) };
+}
+
+/** As in the real host, a trigger that names no level asks for a key; the v4 library always names one. */
+function toAccess({ trigger }: LoadedFunction): Access {
+  const { authLevel = 'function' } = trigger;
+  const level = String(authLevel).toLowerCase();
+  if (level === 'anonymous' || level === 'function' || level === 'admin') return level;
+  throw new Error(`the authLevel "${String(authLevel)}" is unknown; use anonymous, function or admin.`);
 }
 
 export class RouteTable {

@@ -11,6 +11,7 @@ export interface DataDirectory {
   lockFile: string;
   portsFile: string;
   secretsFile: string;
+  keysFile: string;
   localJsonFile: string;
 }
 
@@ -22,6 +23,7 @@ export async function openDataDirectory(path: string): Promise<DataDirectory> {
     lockFile: join(path, 'host.lock'),
     portsFile: join(path, 'ports.json'),
     secretsFile: join(path, 'secrets.json'),
+    keysFile: join(path, 'keys.json'),
     localJsonFile: join(path, 'local.json'),
   };
   try {

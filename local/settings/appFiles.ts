@@ -2,7 +2,7 @@
 import { stat } from 'node:fs/promises';
 import { StartError } from '../process/startError.ts';
 import { type AppPackage, findEntryPoints, readAppPackage } from '../worker/entryPoints.ts';
-import { readSettingsFile } from './appSettings.ts';
+import { type SettingsFile, readSettingsFile } from './appSettings.ts';
 import { type HostConfig, readHostConfig } from './hostConfig.ts';
 import { type LocalHostSection, parseLocalHostSection } from './localHostSection.ts';
 
@@ -10,7 +10,7 @@ export interface AppFiles {
   appPackage: AppPackage;
   config: HostConfig;
   section: LocalHostSection;
-  fileValues: Record<string, string>;
+  settings: SettingsFile;
 }
 
 /** Throws StartError or AppLoadError that names the file and the mistake. */
@@ -27,6 +27,6 @@ export async function readAppFiles(appDirectory: string): Promise<AppFiles> {
     appPackage,
     config: await readHostConfig(appDirectory),
     section: parseLocalHostSection(appPackage.localHost),
-    fileValues: await readSettingsFile(appDirectory),
+    settings: await readSettingsFile(appDirectory),
   };
 }

@@ -4,12 +4,22 @@
 // `UseDevelopmentStorage=true` becomes the connection string of this host's Azurite.
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { boolean, object, optional, string, stringbool, union } from 'zod';
+import { type CorsPolicy, parseCorsPolicy } from '../http/cors.ts';
 import { StartError, errnoOf, reasonOf } from '../process/startError.ts';
 
 const developmentStorage = 'UseDevelopmentStorage=true';
 
-/** `Values` of the app's settings file as strings; empty when there is no file. Throws StartError for a broken one. */
-export async function readSettingsFile(appDirectory: string): Promise<Record<string, string>> {
+/** What the app's settings file says. */
+export interface SettingsFile {
+  /** `Values`, as strings. */
+  values: Record<string, string>;
+  /** Undefined when `Host.CORS` names no origin. */
+  cors: CorsPolicy | undefined;
+}
+
+/** Empty when there is no file. Throws StartError for a broken one. */
+export async function readSettingsFile(appDirectory: string): Promise<SettingsFile> {
   for (const name of ['local.settings.json', 'local.settings.sample.json']) {
     const file = join(appDirectory, name);
     let text: string;
@@ -22,20 +32,23 @@ export async function readSettingsFile(appDirectory: string): Promise<Record<str
         { cause: error },
       );
     }
-    return parseValues(file, text);
+    const content = parseJson(file, text);
+    return { values: parseValues(file, content), cors: parseCors(file, content) };
   }
-  return {};
+  return { values: {}, cors: undefined };
 }
 
-function parseValues(file: string, text: string): Record<string, string> {
-  let content: unknown;
+function parseJson(file: string, text: string): unknown {
   try {
-    content = JSON.parse(text.replace(/^\uFEFF/, ''));
+    return JSON.parse(text.replace(/^\uFEFF/, ''));
   } catch (error) {
     throw new StartError(`${file} is not valid JSON: ${reasonOf(error)}. Correct the file.`, {
       cause: error,
     });
   }
+}
+
+function parseValues(file: string, content: unknown): Record<string, string> {
   const values = (content as { Values?: unknown } | null)?.Values ?? {};
   if (typeof values !== 'object')
     throw new StartError(`"Values" of ${file} must be an object of settings. Correct the file.`);
@@ -44,6 +57,23 @@ function parseValues(file: string, text: string): Record<string, string> {
   if (wrong !== undefined)
     throw new StartError(`The setting "${wrong[0]}" of ${file} must be a string. Correct the file.`);
   return Object.fromEntries(Object.entries(values).map(([name, value]) => [name, String(value)]));
+}
+
+const hostSection = object({
+  CORS: optional(string()),
+  CORSCredentials: optional(union([boolean(), stringbool()])),
+});
+
+function parseCors(file: string, content: unknown): CorsPolicy | undefined {
+  const section = hostSection.safeParse((content as { Host?: unknown } | null)?.Host ?? {});
+  if (!section.success) {
+    const issue = section.error.issues[0];
+    throw new StartError(
+      `"Host.${issue?.path.join('.') ?? ''}" of ${file} is not valid: ${issue?.message ?? ''}. Correct the file.`,
+    );
+  }
+  const { CORS: origins = '', CORSCredentials: allowsCredentials = false } = section.data;
+  return parseCorsPolicy(origins, allowsCredentials, `"Host.CORS" of ${file}`);
 }
 
 /** Applies settings to `environment` in the order of precedence; `hostDefaults` come last. */

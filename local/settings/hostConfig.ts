@@ -4,8 +4,11 @@ import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { int, object, record, string } from 'zod';
 import { StartError, errnoOf, reasonOf } from '../process/startError.ts';
+import { parseTimeSpanMs } from './timeSpan.ts';
 
 export interface HostConfig {
+  /** Undefined when invocations may take for ever. */
+  functionTimeoutMs: number | undefined;
   routePrefix: string;
   blobs: { maxDegreeOfParallelism: number; poisonBlobThreshold: number };
   durableTask: { hubName: string; maxConcurrentActivities?: number };
@@ -14,7 +17,13 @@ export interface HostConfig {
 }
 
 const positive = int().min(1);
+const unlimited = '-1';
+const timeSpan = string().refine(
+  (text) => text === unlimited || (parseTimeSpanMs(text) ?? 0) > 0,
+  'it must be a time span like "00:05:00", or "-1" for no limit',
+);
 const schema = object({
+  functionTimeout: timeSpan.default('00:30:00'),
   logging: object({ logLevel: record(string(), string()).default({}) }).prefault({}),
   extensions: object({
     http: object({ routePrefix: string().default('api') }).prefault({}),
@@ -39,9 +48,10 @@ export async function readHostConfig(appDirectory: string): Promise<HostConfig> 
       `${file} is not valid at "${issue?.path.join('.') ?? ''}": ${issue?.message ?? ''}. Correct the file.`,
     );
   }
-  const { logging, extensions } = parsed.data;
+  const { functionTimeout, logging, extensions } = parsed.data;
   const { hubName, maxConcurrentActivityFunctions: maxConcurrentActivities } = extensions.durableTask;
   return {
+    functionTimeoutMs: functionTimeout === unlimited ? undefined : parseTimeSpanMs(functionTimeout),
     routePrefix: extensions.http.routePrefix,
     blobs: extensions.blobs,
     durableTask: { hubName, ...(maxConcurrentActivities === undefined ? {} : { maxConcurrentActivities }) },

@@ -2,6 +2,7 @@
 // What croner reads differently is translated or refused: day-of-month AND day-of-week (croner's default is OR),
 // a reversed range `22-5` is swapped to `5-22`, `5/15` means from 5 on every 15, weekdays are 0–6 only.
 import { Cron } from 'croner';
+import { parseTimeSpanMs } from '../settings/timeSpan.ts';
 
 interface Field {
   name: string;
@@ -49,6 +50,12 @@ export class Schedule {
 
 /** Parses five fields (from the minute on) or six; throws Error that names the field. `timeZone` is an IANA name. */
 export function parseSchedule(expression: string, timeZone = 'UTC'): Schedule {
+  if (parseTimeSpanMs(expression) !== undefined) {
+    throw new Error(
+      `"${expression}" is a time span, which Azure takes as a schedule on App Service plans only. ` +
+        'Write it as NCRONTAB: "0 */5 * * * *" is every five minutes.',
+    );
+  }
   const parts = expression.trim().split(/\s+/);
   if (parts.length === 5) parts.unshift('0');
   if (parts.length !== 6) {

@@ -3,6 +3,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { HostLog, Invocation, InvocationResult, RetryContext, RetryOptions, Worker } from './types.ts';
 
+/** An increment varies by this share of itself. */
+const randomization = 0.2;
+
 export interface RetryPolicyRun {
   worker: Worker;
   invocation: Invocation;
@@ -38,9 +41,19 @@ function isExhausted({ maxRetryCount }: RetryOptions, attempt: number): boolean 
   return maxRetryCount >= 0 && attempt >= maxRetryCount;
 }
 
-/** Delay after the given attempt (0-based): doubles up to the maximum for exponential back-off. */
-export function delayAfter({ strategy, delayMs, maximumDelayMs }: RetryOptions, attempt: number): number {
-  return strategy === 'fixedDelay' ? delayMs : Math.min(maximumDelayMs, delayMs * 2 ** attempt);
+/**
+ * Delay after the given attempt (0-based). Exponential back-off is the WebJobs SDK's: the minimum, then the minimum
+ * plus an increment that doubles and varies by up to a fifth, at most the maximum.
+ */
+export function delayAfter(
+  { strategy, delayMs, maximumDelayMs }: RetryOptions,
+  attempt: number,
+  random: () => number = Math.random,
+): number {
+  if (strategy === 'fixedDelay') return delayMs;
+  const variation = 1 + randomization * (2 * random() - 1);
+  const incrementMs = attempt === 0 ? 0 : delayMs * variation * 2 ** (attempt - 1);
+  return Math.min(maximumDelayMs, Math.round(delayMs + incrementMs));
 }
 
 function toRetryContext({ maxRetryCount }: RetryOptions, retryCount: number, error: unknown): RetryContext {

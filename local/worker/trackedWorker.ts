@@ -1,12 +1,15 @@
 // The app as the rest of the host uses it: adds the inputs the host itself provides (the Durable client),
-// logs each invocation, and counts the running ones so that a stop can wait for them.
+// limits and logs each invocation, and counts the running ones so that a stop can wait for them.
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { invokeWithin } from './functionTimeout.ts';
 import type { HostLog, Invocation, InvocationResult, LoadedFunction, TypedData, Worker } from './types.ts';
 
 export interface TrackedWorkerOptions {
   worker: Worker;
   log: HostLog;
+  /** Undefined for no limit. Orchestrators have none: Azure starts such an episode again for ever. */
+  timeoutMs: number | undefined;
   /** Value for an input binding the host provides; undefined for any other. Asked at each invocation. */
   provideInput: (bindingType: string) => TypedData | undefined;
 }
@@ -30,16 +33,25 @@ export class TrackedWorker implements Worker {
   }
 
   async invoke(invocation: Invocation): Promise<InvocationResult> {
-    const { worker, log } = this.#options;
+    const { worker, log, timeoutMs } = this.#options;
     const invocationId = invocation.invocationId ?? randomUUID();
     const loaded = this.#byId.get(invocation.functionId);
     const category = `Function.${loaded?.name ?? invocation.functionId}`;
     const startedAt = performance.now();
-    const leave = this.#enter(loaded?.trigger.type ?? '');
+    const triggerType = loaded?.trigger.type ?? '';
+    const leave = this.#enter(triggerType);
     log('debug', category, `Executing (Id=${invocationId})`);
     try {
-      const inputs = { ...this.#hostInputs(loaded), ...invocation.inputs };
-      const result = await worker.invoke({ ...invocation, invocationId, inputs });
+      const result = await invokeWithin({
+        functionName: loaded?.name ?? invocation.functionId,
+        timeoutMs: triggerType === 'orchestrationTrigger' ? undefined : timeoutMs,
+        log,
+        invoke: async () => {
+          const inputs = { ...this.#hostInputs(loaded), ...invocation.inputs };
+          return worker.invoke({ ...invocation, invocationId, inputs });
+        },
+        onEnded: leave,
+      });
       log('debug', category, `Executed (Succeeded, Id=${invocationId}, Duration=${elapsedMs(startedAt)}ms)`);
       return result;
     } catch (error) {
@@ -51,8 +63,6 @@ export class TrackedWorker implements Worker {
         `Executed (Failed, Id=${invocationId}, Duration=${elapsedMs(startedAt)}ms): ${describe(error)}`,
       );
       throw error;
-    } finally {
-      leave();
     }
   }
 

@@ -31,6 +31,16 @@ describe('refuses', () => {
     expect(existsSync(join(run.dataDirectory, 'host.lock'))).toBe(false);
   });
 
+  it('an inspector port in use', async () => {
+    const blocker = createServer();
+    await new Promise<void>((resolve) => blocker.listen(0, '127.0.0.1', resolve));
+    const { port } = blocker.address() as { port: number };
+    const { code, output } = await (await runHost({ args: ['--inspect', String(port)] })).exited;
+    blocker.close();
+    expect(code).toBe(2);
+    expect(output).toContain(`The inspector cannot listen on port ${port}`);
+  });
+
   it('a second host on the same data directory, and names the first', async () => {
     const first = await startHost();
     const { code, output } = await (await runHost({ dataDirectory: first.dataDirectory })).exited;
@@ -65,6 +75,8 @@ describe('refuses', () => {
   it.each([
     [['--unknown'], 'unknown option'],
     [['--port', '70000'], 'A port is a number from 0 to 65535'],
+    [['--cors', 'localhost:80'], '"localhost:80" in --cors is no origin'],
+    [['--cors-credentials'], 'needs --cors'],
   ])('the arguments %j', async (args, message) => {
     const { code, output } = await (await runHost({ args })).exited;
     expect(code).toBe(2);

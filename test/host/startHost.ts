@@ -1,7 +1,7 @@
 // Starts the real program on the fixture app, built from source, in folders of its own; knows how to stop it, kill it,
 // and read what it wrote. Every host started here is gone when the test file ends, whatever happened.
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -12,6 +12,7 @@ import { afterAll } from 'vitest';
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 export const fixtureApp = join(root, 'test', 'host', 'fixture', 'app');
 export const streamingApp = join(root, 'test', 'host', 'fixture', 'streamingApp');
+export const timeoutApp = join(root, 'test', 'host', 'fixture', 'timeoutApp');
 export const commonJsApp = join(root, 'test', 'host', 'fixture', 'commonJsApp');
 
 export interface LocalJson {
@@ -65,6 +66,15 @@ afterAll(async () => {
 /** A folder that is removed after the test file. */
 export function temporaryFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'local-host-'));
+  folders.push(folder);
+  return folder;
+}
+
+/** A folder from which the installed packages are found, for an app that a test writes; removed after the test file. */
+export function temporaryAppFolder(): string {
+  const parent = join(root, 'node_modules', '.cache', 'local-host-test');
+  mkdirSync(parent, { recursive: true });
+  const folder = mkdtempSync(join(parent, 'app-'));
   folders.push(folder);
   return folder;
 }
@@ -134,10 +144,9 @@ export async function startHost(options: HostOptions = {}): Promise<ReadyHost> {
     throw new Error(`The host ended with ${code} instead of getting ready:\n${output}`);
   });
   ended.catch(() => undefined);
-  const local = await Promise.race([
-    waitFor(() => findLocalJson(run, options.isBehindShell === true)),
-    ended,
-  ]);
+  // Behind a shell or a watcher the host is a process of its own.
+  const isIndirect = options.isBehindShell === true || options.args?.includes('--watch') === true;
+  const local = await Promise.race([waitFor(() => findLocalJson(run, isIndirect)), ended]);
   const stop = async (): Promise<number | string> => {
     run.child.kill('SIGTERM');
     return (await run.exited).code;
@@ -151,10 +160,10 @@ export async function startHost(options: HostOptions = {}): Promise<ReadyHost> {
   return { ...run, url: local.url, local, stop, kill };
 }
 
-function findLocalJson(run: HostRun, isBehindShell: boolean): LocalJson | undefined {
+function findLocalJson(run: HostRun, isIndirect: boolean): LocalJson | undefined {
   try {
     const local = JSON.parse(readFileSync(join(run.dataDirectory, 'local.json'), 'utf8')) as LocalJson;
-    return isBehindShell || local.pid === run.child.pid ? local : undefined;
+    return isIndirect || local.pid === run.child.pid ? local : undefined;
   } catch {
     return undefined;
   }

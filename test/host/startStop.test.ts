@@ -1,5 +1,6 @@
 // Stopping and surviving: what is kept, what is said, and what the next start finds.
 import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BlobServiceClient } from '@azure/storage-blob';
@@ -142,6 +143,60 @@ describe('a crash', () => {
     writeFileSync(join(dataDirectory, 'host.lock'), JSON.stringify(stale));
     const host = await startHost({ dataDirectory });
     expect(await host.stop()).toBe(0);
+  });
+});
+
+describe('--port-fallback', () => {
+  it('takes the next free port and says so', async () => {
+    const blocker = createServer();
+    await new Promise<void>((resolve) => blocker.listen(0, '127.0.0.1', resolve));
+    const { port } = blocker.address() as { port: number };
+    const host = await startHost({ port, args: ['--port-fallback'] });
+    blocker.close();
+    const chosen = Number(new URL(host.url).port);
+    expect(chosen).toBeGreaterThan(port);
+    expect(host.output()).toContain(
+      `Port ${port} is in use by another program; this host listens on ${chosen}`,
+    );
+    expect((await fetch(`${host.url}/api/ping`)).status).toBe(200);
+    expect(await host.stop()).toBe(0);
+  });
+});
+
+describe('--inspect', () => {
+  it('opens the inspector on the loopback interface', async () => {
+    const host = await startHost({ args: ['--inspect', '0'] });
+    const address = await waitFor(() => /ws:\/\/(127\.0\.0\.1:\d+)\//.exec(host.output())?.[1]);
+    const [target] = (await (await fetch(`http://${address}/json/list`)).json()) as { type: string }[];
+    expect(target?.type).toBe('node');
+    expect(await host.stop()).toBe(0);
+  });
+});
+
+describe('receipts', () => {
+  it('of deleted and of replaced blobs are removed', async () => {
+    const first = await startHost();
+    await putBlob(first, 'inbox', 'sweep/kept.txt', 'old');
+    await putBlob(first, 'inbox', 'sweep/deleted.txt', 'x');
+    const receiptsOf = async (host: ReadyHost): Promise<string[]> => {
+      const service = BlobServiceClient.fromConnectionString(host.local.storageConnectionString);
+      const found: string[] = [];
+      for await (const { name } of service.getContainerClient('azure-webjobs-hosts').listBlobsFlat())
+        if (name.includes('blobBytes') && name.includes('/sweep/'))
+          found.push(name.split('/sweep/')[1] ?? '');
+      return found.sort();
+    };
+    await waitFor(async () => (await receiptsOf(first)).length === 2);
+    await putBlob(first, 'inbox', 'sweep/kept.txt', 'new');
+    await waitFor(async () => (await receiptsOf(first)).length === 3);
+    const service = BlobServiceClient.fromConnectionString(first.local.storageConnectionString);
+    await service.getContainerClient('inbox').deleteBlob('sweep/deleted.txt');
+    await first.stop();
+    // The listing at the start does it; later ones come every 30 s.
+    const second = await startHost({ dataDirectory: first.dataDirectory });
+    await waitFor(async () => (await receiptsOf(second)).length === 1);
+    expect(await receiptsOf(second)).toEqual(['kept.txt']);
+    expect(await second.stop()).toBe(0);
   });
 });
 

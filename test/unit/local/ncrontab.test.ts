@@ -49,7 +49,8 @@ describe('parseSchedule', () => {
     ['0 1-2-3 * * * *', '"1-2-3" is not valid'],
     ['0 L * * * *', '"L" is not valid'],
     ['0 0 0 ? * *', '"?" is not valid'],
-    ['00:05:00', 'six fields'],
+    ['00:05:00', 'a time span'],
+    ['1.00:00', 'App Service plans only'],
   ])('refuses %s', (expression, message) => {
     expect(() => parseSchedule(expression)).toThrow(message);
   });

@@ -122,3 +122,23 @@ describe('RouteTable', () => {
     expect(toHttpRoute(httpFunction('ping'), '').methods).toContain('DELETE');
   });
 });
+
+describe('toHttpRoute', () => {
+  const withLevel = (authLevel?: unknown): unknown => {
+    const loaded = httpFunction('f');
+    return toHttpRoute({ ...loaded, trigger: { ...loaded.trigger, authLevel } }, 'api').access;
+  };
+
+  it('reads the level, and asks for a key when none is named', () => {
+    expect(['anonymous', 'Function', 'ADMIN', undefined].map(withLevel)).toEqual([
+      'anonymous',
+      'function',
+      'admin',
+      'function',
+    ]);
+  });
+
+  it('refuses a level it does not know', () => {
+    expect(() => withLevel('user')).toThrow('authLevel "user" is unknown');
+  });
+});

@@ -25,17 +25,29 @@ const write = (name: string, text: string): void => writeFileSync(join(folder, n
 
 describe('readSettingsFile', () => {
   it('reads local.settings.json, else its sample, else nothing', async () => {
-    expect(await readSettingsFile(folder)).toEqual({});
+    expect(await readSettingsFile(folder)).toEqual({ values: {}, cors: undefined });
     write('local.settings.sample.json', '{"Values":{"A":"sample"}}');
-    expect(await readSettingsFile(folder)).toEqual({ A: 'sample' });
+    expect((await readSettingsFile(folder)).values).toEqual({ A: 'sample' });
     write('local.settings.json', '\uFEFF{"Values":{"A":"own","N":1,"B":true}}');
-    expect(await readSettingsFile(folder)).toEqual({ A: 'own', N: '1', B: 'true' });
+    expect((await readSettingsFile(folder)).values).toEqual({ A: 'own', N: '1', B: 'true' });
+  });
+
+  it('reads the origins that browsers may call from', async () => {
+    const origins = 'https://A.example/, http://localhost:5173';
+    write('local.settings.json', JSON.stringify({ Host: { CORS: origins, CORSCredentials: true } }));
+    expect((await readSettingsFile(folder)).cors).toEqual({
+      origins: new Set(['https://a.example', 'http://localhost:5173']),
+      allowsCredentials: true,
+    });
   });
 
   it.each([
     ['{', 'is not valid JSON'],
     ['{"Values":"x"}', 'must be an object'],
     ['{"Values":{"A":null}}', 'The setting "A"'],
+    ['{"Host":{"CORS":1}}', '"Host.CORS"'],
+    ['{"Host":{"CORS":"localhost:80"}}', '"localhost:80" in "Host.CORS" of '],
+    ['{"Host":{"CORS":"*","CORSCredentials":true}}', 'Name the origins'],
   ])('refuses %s', async (text, message) => {
     write('local.settings.json', text);
     await expect(readSettingsFile(folder)).rejects.toThrow(message);
@@ -106,6 +118,21 @@ describe('readHostConfig', () => {
       routePrefix: '',
       blobs: { maxDegreeOfParallelism: 3 },
     });
+  });
+
+  it.each([
+    ['{}', 1_800_000],
+    ['{"functionTimeout":"00:00:01.5"}', 1500],
+    ['{"functionTimeout":"1.02:03:04"}', 93_784_000],
+    ['{"functionTimeout":"-1"}', undefined],
+  ])('%s means a time limit of %s ms', async (text, expected) => {
+    write('host.json', text);
+    expect((await readHostConfig(folder)).functionTimeoutMs).toBe(expected);
+  });
+
+  it.each(['10', '00:00:00', '00:60:00', '-00:05:00', 'soon'])('refuses %s as a time limit', async (text) => {
+    write('host.json', JSON.stringify({ functionTimeout: text }));
+    await expect(readHostConfig(folder)).rejects.toThrow('functionTimeout');
   });
 
   it('names the member that is wrong', async () => {

@@ -66,9 +66,11 @@ describe('toLoadedFunction', () => {
     const interval = { minimumInterval: { seconds: 1 }, maximumInterval: { seconds: 5 } };
     const exponential = { retryStrategy: 'exponentialBackoff', maxRetryCount: -1, ...interval };
     const { retry } = toLoadedFunction(registration({ a: timer }, exponential));
-    expect([0, 1, 2, 3].map((attempt) => retry && delayAfter(retry, attempt))).toEqual([
-      1000, 2000, 4000, 5000,
-    ]);
+    const delays = (random: number): unknown[] =>
+      [0, 1, 2, 3, 4].map((attempt) => retry && delayAfter(retry, attempt, () => random));
+    expect(delays(0.5)).toEqual([1000, 2000, 3000, 5000, 5000]);
+    expect(delays(0)).toEqual([1000, 1800, 2600, 4200, 5000]);
+    expect(delays(1)).toEqual([1000, 2200, 3400, 5000, 5000]);
   });
 
   it('tells deferred bindings by a property, whatever its case', () => {
