@@ -127,15 +127,24 @@ export class BlobQueue {
       clearInterval(renewal);
       await handle.renewing;
       if (isSettled) await this.#options.queue.deleteMessage(handle.id, handle.popReceipt);
-      else await this.#renew(handle, 0);
+      else {
+        // Before it can be seen again: a poll that receives it at once must take it as a new attempt.
+        this.#forget(handle);
+        await this.#renew(handle, 0);
+      }
     } catch (error) {
       // The message becomes visible again by itself; the run is repeated then.
       this.#options.log('warning', 'Host.Blobs', `Cannot settle a blob message: ${reasonOf(error)}`);
     } finally {
       clearInterval(renewal);
-      this.#running.delete(handle.id);
+      this.#forget(handle);
       this.#wake();
     }
+  }
+
+  /** The next attempt at the same message may be running already, under a handle of its own. */
+  #forget(handle: RunningMessage): void {
+    if (this.#running.get(handle.id) === handle) this.#running.delete(handle.id);
   }
 
   /** True when the message is done with: it succeeded, has nothing to do, or is poison. */
