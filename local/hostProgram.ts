@@ -43,7 +43,7 @@ export async function runHost(commandLine: CommandLine, writer: LogWriter): Prom
       },
     });
   } catch (error) {
-    return reportStartFailure(error, writer);
+    return reportStartFailure(error, commandLine.isJson ? writer : undefined);
   }
   report({ type: 'ready', port: Number(new URL(host.url).port) });
   if (commandLine.isJson) writer.log('information', 'Host.Startup', `Ready at ${host.url}`);
@@ -74,11 +74,12 @@ function report(message: HostReport): void {
   if (process.connected) process.send?.(message, undefined, undefined, () => undefined);
 }
 
-function reportStartFailure(error: unknown, writer: LogWriter): number {
+/** People read the reason once, on stderr; who reads JSON finds it in the log as well. */
+function reportStartFailure(error: unknown, jsonWriter: LogWriter | undefined): number {
   const isKnown = error instanceof StartError || error instanceof AppLoadError;
   const detail = error instanceof AppLoadError ? ownStack(error.cause) : isKnown ? '' : ownStack(error);
-  writer.log('critical', 'Host.Startup', reasonOf(error) + detail);
-  process.stderr.write(`${reasonOf(error)}\n`);
+  jsonWriter?.log('critical', 'Host.Startup', reasonOf(error) + detail);
+  process.stderr.write(`${reasonOf(error)}${detail}\n`);
   return error instanceof StartError ? error.exitCode : exitCodes.appFailed;
 }
 

@@ -1,6 +1,7 @@
 // One host per data directory. The lock file names the holder and the Azurite it started, because a host that
 // was killed leaves an Azurite that still writes: the next host must wait until that one has flushed and ended.
 // Invariant: two hosts never believe to hold the same lock, and no Azurite starts before the old one ended.
+import { dirname } from 'node:path';
 import { link, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { writeFileAtomically } from './atomicFile.ts';
@@ -65,7 +66,7 @@ async function clearStale(path: string, onWait: (message: string) => void): Prom
   const { host, azurite } = parse(path, text);
   if (isRunning(host)) {
     throw new StartError(
-      `The data directory of ${path} is in use by another local host (process ${host.pid}). ` +
+      `The data directory ${dirname(path)} is in use by another local host (process ${host.pid}). ` +
         'Stop that one, or name another folder with --data-dir.',
     );
   }
