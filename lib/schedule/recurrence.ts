@@ -3,16 +3,7 @@ import * as z from 'zod';
 import { timeOfDayField, timeOfDayMs, timeZoneField } from './fields.ts';
 import { dateOf, dayMs, firstMomentOf, localMsAt } from './localTime.ts';
 
-export const weekdays = [
-  'Sunday',
-  'Monday',
-  'Tuesday',
-  'Wednesday',
-  'Thursday',
-  'Friday',
-  'Saturday',
-] as const;
-export type Weekday = (typeof weekdays)[number];
+const weekdays = ['Sunday', 'Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday'] as const;
 
 /** Once a day or once a week at a time of the local clock. */
 export const recurrence = z.discriminatedUnion('every', [
