@@ -55,6 +55,7 @@ const programs = {
   'demo/main': at('scripts', 'demo', 'main.ts'),
   'soak/main': at('scripts', 'soak', 'main.ts'),
   'bench/main': at('bench', 'main.ts'),
+  'docs/main': at('scripts', 'docs', 'main.ts'),
 };
 await build({ ...common, entryPoints: programs, outdir: at('dist'), packages: 'external' });
 // Split, so that a command loads the storage SDK only when it needs it.
