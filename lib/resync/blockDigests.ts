@@ -1,10 +1,11 @@
 // SHA-256 of blocks. Coarse blocks are hashed by Web Crypto, which works on the threads of the runtime's pool: several in
 // flight use several cores, without workers of our own. Fine blocks are too small for that and are hashed in place.
 import { hash, webcrypto } from 'node:crypto';
+import { coarseBlockBytes, fineBlockBytes } from './blocks.ts';
 
 export const digestBytes = 32;
 
-const zeros = Buffer.alloc(256 * 1024);
+const zeros = Buffer.alloc(coarseBlockBytes);
 const zeroDigests = new Map<number, Uint8Array>();
 
 /** The digest of that many zero bytes; at most 256 KiB. The array is shared: do not change it. */
@@ -42,6 +43,11 @@ export function digestsWithin(bytes: Uint8Array, blockBytes: number): Uint8Array
     digests.set(isZero(piece) ? zeroDigest(piece.length) : sha256Of(piece), block * digestBytes);
   }
   return digests;
+}
+
+/** The fine digests of a coarse block of zeros with so many bytes. */
+export function zeroFineDigests(lengthBytes: number): Uint8Array {
+  return digestsWithin(zeros.subarray(0, lengthBytes), fineBlockBytes);
 }
 
 /** Whether two lists hold the same digest at the same place. */

@@ -41,6 +41,13 @@ export interface BlockSpan {
   count: number;
 }
 
+/** The bytes of the disk that the blocks cover. */
+export function spanRange(diskSizeBytes: number, { firstBlock, count }: BlockSpan): ByteRange {
+  const last = blockRange(diskSizeBytes, coarseBlockBytes, firstBlock + count - 1);
+  const offsetBytes = firstBlock * coarseBlockBytes;
+  return { offsetBytes, lengthBytes: last.offsetBytes + last.lengthBytes - offsetBytes };
+}
+
 /** The coarse blocks of a segment. Throws `InvalidRequest` for a segment that the disk does not have. */
 export function segmentBlocks(diskSizeBytes: number, segment: number): BlockSpan {
   const segments = segmentCount(diskSizeBytes);
