@@ -11,6 +11,8 @@ export type AgentErrorCode =
   | 'DiskFormatUnsupported'
   | 'DiskSizeMismatch'
   | 'ExtentsInvalid'
+  | 'SourceChanged'
+  | 'DigestsContradict'
   | 'LocalServiceNotRunning'
   | 'ServiceUnreachable'
   | 'ServiceAnswerInvalid'

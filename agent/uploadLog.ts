@@ -25,15 +25,22 @@ export interface LogStatement {
   /** When the source was frozen. */
   takenAt?: Date | undefined;
   consistency?: 'crash' | 'application' | undefined;
+  /** What the log holds: the changes of a cycle (default), or what differs after a resynchronization. */
+  kind?: 'delta' | 'resync' | undefined;
 }
 
 /** Blob metadata of a log, as the public contract names it. */
-export function logMetadata({ sha256, takenAt, consistency }: LogStatement): Record<string, string> {
+export function logMetadata({
+  sha256,
+  takenAt,
+  consistency,
+  kind = 'delta',
+}: LogStatement): Record<string, string> {
   return {
     sha256,
     ...(takenAt === undefined ? {} : { takenat: takenAt.toISOString() }),
     ...(consistency === undefined ? {} : { consistency }),
-    kind: 'delta',
+    kind,
   };
 }
 

@@ -179,6 +179,36 @@ export const errorCatalogue = {
     'Logs of a later cycle arrived, but a log before them did not.',
     'Upload the named logs; the later cycles wait for them.',
   ),
+  DigestsInvalid: entry(
+    'invalid',
+    400,
+    'The digest manifest was damaged, cut, or written by another version.',
+    'Publish the manifest again; if the service made it, begin a new resynchronization.',
+  ),
+  DigestsForeign: entry(
+    'invalid',
+    409,
+    'The digests are of another disk, another size of it, another generation or another part of it.',
+    'Ask for the current generation of the disk and compare again.',
+  ),
+  DigestsMissing: entry(
+    'transient',
+    409,
+    'A digest manifest of the generation is not written yet, or was deleted.',
+    'Nothing to do while digests are being computed; otherwise begin a new resynchronization or scrub.',
+  ),
+  DigestRequestTooLarge: entry(
+    'invalid',
+    400,
+    'The request names more blocks than one answer holds.',
+    'Ask for at most 256 blocks of 256 KiB at a time.',
+  ),
+  ReplicaChanged: entry(
+    'transient',
+    409,
+    'Somebody raised the fence of the replica, to write it, while its digests were being computed.',
+    'Nothing to do: the comparison begins again with a new generation.',
+  ),
   DiskNotProtected: entry(
     'invalid',
     404,

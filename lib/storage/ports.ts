@@ -100,7 +100,7 @@ export interface BlobInfo {
   lastModified: Date;
 }
 
-/** The block blobs of one container (`deltas`, `quarantine`). */
+/** The block blobs of one container (`deltas`, `quarantine`, `resync`). */
 export interface BlobPort {
   /** All blobs whose name begins with the prefix, ascending by name. */
   list(prefix: string): AsyncIterable<BlobInfo>;
@@ -178,6 +178,8 @@ export interface Storage {
   replicas: PageBlobPort;
   deltas: BlobPort;
   quarantine: BlobPort;
+  /** Digest manifests of replicas and of frozen sources, for resynchronization and scrub. */
+  resync: BlobPort;
   locks: LockPort;
   /** One partition per item: the item, its disks, cycles and recovery points, so that a cycle commits as one transaction. */
   items: TablePort;

@@ -11,5 +11,10 @@ const storage = memoryStorage();
 pageBlobSuite('memory', () => storage.replicas);
 pageBlobFuzz('memory', () => storage.replicas);
 blobSuite('memory', () => ({ source: storage.deltas, target: storage.quarantine, targetName: 'quarantine' }));
+blobSuite('memory, resync', () => ({
+  source: storage.resync,
+  target: storage.quarantine,
+  targetName: 'quarantine',
+}));
 lockSuite('memory', () => storage.locks);
 tableSuite('memory', () => storage.items);

@@ -25,6 +25,7 @@ export function azureStorage(settings: AzureStorageSettings): AzureStorage {
     replicas: azurePageBlobs(connection, containerNames.replicas, pageCopier(connection)),
     deltas: azureBlobs(connection, containerNames.deltas),
     quarantine: azureBlobs(connection, containerNames.quarantine),
+    resync: azureBlobs(connection, containerNames.resync),
     locks: azureLocks(connection, containerNames.locks),
     items: azureTable(connection, tableNames.items),
     jobs: azureTable(connection, tableNames.jobs),

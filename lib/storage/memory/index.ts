@@ -7,11 +7,12 @@ import { memoryTable } from './tables.ts';
 
 /** An empty storage of its own; two share nothing. */
 export function memoryStorage(): Storage {
-  const account = memoryBlobAccount(['deltas', 'quarantine']);
+  const account = memoryBlobAccount(['deltas', 'quarantine', 'resync']);
   return {
     replicas: memoryPageBlobs((source, lengthBytes) => readBlobVersion(account, source, lengthBytes)),
     deltas: memoryBlobs(account, 'deltas'),
     quarantine: memoryBlobs(account, 'quarantine'),
+    resync: memoryBlobs(account, 'resync'),
     locks: memoryLocks(),
     items: memoryTable(),
     jobs: memoryTable(),
