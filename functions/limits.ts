@@ -1,4 +1,9 @@
-// Work that can be long stops between two cycles well before the function timeout of host.json (30 minutes).
+// Work that can be long stops well before the function timeout of host.json (30 minutes): draining between two cycles, an
+// activity between two pieces.
 const drainMinutes = 15;
+const activityMinutes = 5;
 
-export const drainUntil = (): Date => new Date(Date.now() + drainMinutes * 60_000);
+const inMinutes = (minutes: number): Date => new Date(Date.now() + minutes * 60_000);
+
+export const drainUntil = (): Date => inMinutes(drainMinutes);
+export const activityUntil = (): Date => inMinutes(activityMinutes);

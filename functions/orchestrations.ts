@@ -1,6 +1,19 @@
-// Registers the orchestrators under the names that the product starts them by.
+// Registers the orchestrators under the names that the product starts them by: their kinds of job.
 import * as df from 'durable-functions';
+import type { OrchestrationHandler } from 'durable-functions';
+import { addDisk } from '../orchestrators/addDisk.ts';
+import { disableProtection } from '../orchestrators/disableProtection.ts';
 import { enableProtection } from '../orchestrators/enableProtection.ts';
-import { enableProtectionName } from '../lib/protection/orchestrations.ts';
+import { resynchronize } from '../orchestrators/resynchronize.ts';
+import { scrub } from '../orchestrators/scrub.ts';
+import type { OrchestratedKind } from '../lib/protection/orchestrations.ts';
 
-df.app.orchestration(enableProtectionName, enableProtection);
+const orchestrators: Record<OrchestratedKind, OrchestrationHandler> = {
+  enableProtection,
+  disableProtection,
+  addDisk,
+  resynchronize,
+  scrub,
+};
+
+for (const [kind, orchestrator] of Object.entries(orchestrators)) df.app.orchestration(kind, orchestrator);

@@ -12,6 +12,8 @@ const schema = z.object({
   LIFEBOAT_PUBLIC_URL: z.url({ protocol: /^https?$/ }),
   LIFEBOAT_UPLOAD_URL_MINUTES: z.coerce.number().int().min(5).max(1440).default(60),
   LIFEBOAT_VERIFY: z.enum(['none', 'readback'], "must be 'none' or 'readback'").default('none'),
+  LIFEBOAT_RESYNCS_AT_ONCE: z.coerce.number().int().min(1).max(100).default(2),
+  LIFEBOAT_JOB_RETENTION_DAYS: z.coerce.number().int().min(1).max(365).default(30),
   LIFEBOAT_STORAGE: z.string().optional(),
   LIFEBOAT_STORAGE__accountName: z.string().optional(),
   LIFEBOAT_STORAGE__clientId: z.string().optional(),

@@ -1,27 +1,44 @@
 // The activities as orchestrators see them: names, inputs, and one retry policy. An activity returns errors that retrying
-// cannot mend as data, and throws the others.
+// cannot mend as data, and so does it when its job must stop; it throws the others.
 import { RetryOptions } from 'durable-functions';
 import type { OrchestrationContext, Task } from 'durable-functions';
+import { changedEvent } from '../lib/protection/orchestrations.ts';
 
 interface ErrorData {
   code: string;
   message: string;
 }
 
-/** What every activity returns. */
-export type ActivityResult<T> = { ok: true; value: T } | { ok: false; errors: readonly ErrorData[] };
+/** What every activity returns. `stop`: the job was cancelled, or its item is not its own any more. */
+export type ActivityResult<T> =
+  | { ok: true; value: T }
+  | { ok: false; errors: readonly ErrorData[] }
+  | { ok: false; stop: 'cancelled' | 'superseded' };
 
-export const activities = {
-  checkPrerequisites: 'checkPrerequisites',
-  createReplicas: 'createReplicas',
-  startInitialReplication: 'startInitialReplication',
-  mergeQueuedLogs: 'mergeQueuedLogs',
-  finalizeProtection: 'finalizeProtection',
-  failProtection: 'failProtection',
-} as const;
-export type ActivityName = keyof typeof activities;
+export const activityNames = [
+  'checkPrerequisites',
+  'createReplicas',
+  'startInitialReplication',
+  'awaitInitialReplication',
+  'mergeQueuedLogs',
+  'finalizeProtection',
+  'awaitRelease',
+  'drainBeforeDeletion',
+  'deleteReplicaData',
+  'forgetItem',
+  'prepareDisk',
+  'awaitDisk',
+  'beginResync',
+  'digestReplicas',
+  'awaitResyncLog',
+  'completeResync',
+  'requestScrub',
+  'scrubPoint',
+  'abandonJob',
+] as const;
+export type ActivityName = (typeof activityNames)[number];
 
-/** Ends the job; carries the errors as data from the activity that returned them to the one that records them. */
+/** Ends the job in failure; carries the errors as data from the activity that returned them to the one that records them. */
 export class JobError extends Error {
   readonly errors: readonly ErrorData[];
 
@@ -32,14 +49,25 @@ export class JobError extends Error {
   }
 }
 
+/** Ends the job because it was told to. */
+export class JobStopped extends Error {
+  readonly reason: 'cancelled' | 'superseded';
+
+  constructor(reason: 'cancelled' | 'superseded') {
+    super(`The job was ${reason}.`);
+    this.name = 'JobStopped';
+    this.reason = reason;
+  }
+}
+
 const firstRetryMs = 5_000;
 const longestRetryMs = 30 * 60_000;
 /** With the pauses above, about nine days of an unreachable storage account. */
 const attempts = 450;
 
 /**
- * Runs the activity with retries and returns its value; throws JobError for errors that it returned. Use with `yield*`.
- * `input` is an object: plain values do not survive the protocol unchanged.
+ * Runs the activity with retries and returns its value; throws JobError for errors that it returned, JobStopped when the job
+ * must end. Use with `yield*`. `input` is an object: plain values do not survive the protocol unchanged.
  */
 export function* callActivity<T = null>(
   context: OrchestrationContext,
@@ -50,6 +78,63 @@ export function* callActivity<T = null>(
   retry.backoffCoefficient = 2;
   retry.maxRetryIntervalInMilliseconds = longestRetryMs;
   const result = yield context.df.callActivityWithRetry(name, retry, input);
-  if (!result.ok) throw new JobError(result.errors);
-  return result.value;
+  if (result.ok) return result.value;
+  if ('stop' in result) throw new JobStopped(result.stop);
+  throw new JobError(result.errors);
+}
+
+/** Repeats the activity, woken by the event, until it says that it is ready. */
+export function* untilReady(
+  context: OrchestrationContext,
+  name: ActivityName,
+  input: object,
+): Generator<Task, void, never> {
+  for (;;) {
+    const { isReady } = yield* callActivity<{ isReady: boolean }>(context, name, input);
+    if (isReady) return;
+    yield context.df.waitForExternalEvent(changedEvent);
+  }
+}
+
+/** Between two tries at an item that another worker holds for a moment. */
+const lockPauseSeconds = 2;
+
+/** A short pause; seconds, because timers have no finer times. */
+export function pause(context: OrchestrationContext, seconds = lockPauseSeconds): Task {
+  const now = context.df.currentUtcDateTime.getTime();
+  return context.df.createTimer(new Date(now + seconds * 1000));
+}
+
+/** Repeats the activity with short pauses until it says that it is ready: for locks, which nobody announces. */
+export function* untilUnlocked(
+  context: OrchestrationContext,
+  name: ActivityName,
+  input: object,
+): Generator<Task, void, never> {
+  for (;;) {
+    const { isReady } = yield* callActivity<{ isReady: boolean }>(context, name, input);
+    if (isReady) return;
+    yield pause(context);
+  }
+}
+
+/**
+ * Runs the steps of a job. When they fail or are cancelled, the job and what it left are put in order by `abandonJob`; a job
+ * that was superseded leaves everything to its successor.
+ */
+export function* runJob(
+  context: OrchestrationContext,
+  kind: string,
+  steps: Generator<Task, void, never>,
+): Generator<Task, void, never> {
+  const job: object = context.df.getInput<object>() ?? {};
+  try {
+    yield* steps;
+  } catch (error) {
+    if (error instanceof JobStopped && error.reason === 'superseded') return;
+    const message = error instanceof Error ? error.message : String(error);
+    const errors = error instanceof JobError ? error.errors : [{ code: 'InternalError', message }];
+    const end = error instanceof JobStopped ? { outcome: 'cancelled' } : { outcome: 'failed', errors };
+    yield* callActivity(context, 'abandonJob', { ...job, kind, end });
+  }
 }

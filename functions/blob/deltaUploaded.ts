@@ -2,7 +2,7 @@
 // so triggers that come late, twice, out of order or for another version of the blob are harmless.
 import { app } from '@azure/functions';
 import type { InvocationContext } from '@azure/functions';
-import { drainItem } from '../../lib/replication/drain.ts';
+import { drainOnLadder } from '../../lib/protection/failures.ts';
 import { itemOfDelta } from '../../lib/replication/names.ts';
 import { drainUntil } from '../limits.ts';
 import { replicationContext } from '../services.ts';
@@ -18,7 +18,7 @@ async function deltaUploaded(handle: BlobHandle, invocation: InvocationContext):
     invocation.warn(`ignored ${name}: logs are named <item>/<cycle>/<disk>.hrl`);
     return;
   }
-  const { outcome, appliedCycles } = await drainItem(await replicationContext(invocation), item, {
+  const { outcome, appliedCycles } = await drainOnLadder(await replicationContext(invocation), item, {
     stopAt: drainUntil(),
   });
   invocation.log(`${name}: ${outcome}, applied ${appliedCycles.length} cycles`);

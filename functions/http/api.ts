@@ -7,13 +7,15 @@ import { apiContext } from '../services.ts';
 
 async function api(request: HttpRequest, invocation: InvocationContext): Promise<HttpResponseInit> {
   const url = new URL(request.url);
-  const { status, headers, body } = await handleRequest(await apiContext(invocation), {
+  const { status, headers, body, bytes } = await handleRequest(await apiContext(invocation), {
     method: request.method,
     path: url.pathname,
     query: url.searchParams,
     headers: new Map(request.headers.entries()),
     text: () => request.text(),
+    bytes: async () => new Uint8Array(await request.arrayBuffer()),
   });
+  if (bytes !== undefined) return { status, ...(headers ? { headers } : {}), body: bytes };
   return body === undefined
     ? { status, ...(headers ? { headers } : {}) }
     : { status, ...(headers ? { headers } : {}), jsonBody: body };

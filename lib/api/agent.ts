@@ -1,32 +1,23 @@
-// The source side: what a host reports (its inventory), what it shall do (assignments with upload URLs), and what it has
-// done (the end of initial replication). docs/agent-protocol.md describes it for people who write a client.
-import * as z from 'zod';
+// What a source host has to do: its inventory in, its assignments out. docs/agent-protocol.md describes it for people who
+// write a client; what a host reports back is in agentReports.ts.
 import { inventoryReport, storeInventory } from '../inventory/inventory.ts';
+import { healthErrorsAt } from '../protection/health.ts';
 import { healthOf } from '../protection/item.ts';
 import type { DiskRecord, ItemRecord } from '../protection/item.ts';
 import { listItems } from '../protection/itemStore.ts';
-import { initialReplicationCompletedEvent } from '../protection/orchestrations.ts';
-import type { ProtectionState } from '../protection/states.ts';
+import { sourcePhaseOf } from '../protection/states.ts';
 import { formatCycle, formatDeltaName, replicaName } from '../replication/names.ts';
 import { listPendingLogs, nextCycleToSend } from '../replication/pending.ts';
 import type { PendingLogs } from '../replication/pending.ts';
-import { completeInitialReplication } from '../replication/replicas.ts';
-import { LifeboatError } from '../errors.ts';
+import { isSetApart } from '../replication/supersede.ts';
+import { isDigested } from '../resync/digestChain.ts';
 import { fixedVhdBlobSizeBytes } from '../vhd/fixed.ts';
+import { findPolicy } from '../vault/policies.ts';
 import { containerOf, fabrics, getResource } from '../vault/resources.ts';
 import { list, resourceId } from './arm.ts';
 import { parseBody } from './body.ts';
 import type { ApiContext, Handler } from './http.ts';
 import { itemSegments } from './protectedItems.ts';
-
-/** What the source has to do. */
-const phases: Record<ProtectionState, 'enabling' | 'failed' | 'initialReplication' | 'deltas'> = {
-  EnablingProtection: 'enabling',
-  EnablingFailed: 'failed',
-  InitialReplicationInProgress: 'initialReplication',
-  InitialReplicationCompletedOnPrimary: 'deltas',
-  Protected: 'deltas',
-};
 
 export const putInventory: Handler = async (context, request) => {
   const { storage, clock } = context.replication;
@@ -39,23 +30,53 @@ export const putInventory: Handler = async (context, request) => {
   };
 };
 
+/** What the source has to do with the item. */
+export const phaseOf = (record: ItemRecord): string => {
+  const phase = sourcePhaseOf(record.state);
+  return record.pausedAt !== null && phase !== 'disabling' ? 'paused' : phase;
+};
+
+/** Metadata that the disk's next log must carry, beside the optional ones. */
+function logMetadata(record: ItemRecord, { joinedAtCycle, resync }: DiskRecord): Record<string, string> {
+  const isSet = isSetApart(record);
+  const isResync = joinedAtCycle === null || (isSet && resync !== null);
+  return {
+    kind: isResync ? 'resync' : 'delta',
+    ...(isSet && record.resync ? { generation: String(record.resync.generation) } : {}),
+  };
+}
+
+interface Next {
+  cycle: number;
+  pending: PendingLogs;
+  /** Disks whose replica may be written, in the order of the item. */
+  open: readonly string[];
+  /** How many of them the policy wants copied at once. */
+  parallelDisks: number;
+}
+
 async function diskAssignment(
   { signer, replication, settings }: ApiContext,
   record: ItemRecord,
   row: DiskRecord,
-  next: { cycle: number; pending: PendingLogs },
+  next: Next,
 ) {
   const { disk, sizeBytes, arrivedAt } = row;
   const expiresAt = new Date(replication.clock.now().getTime() + settings.uploadUrlMinutes * 60_000);
   const replica = replicaName(record.item, disk);
   const delta = formatDeltaName({ item: record.item, cycle: next.cycle, disk });
-  const isOpen = record.state === 'InitialReplicationInProgress' && arrivedAt === null;
+  const place = next.open.indexOf(disk);
+  const isOpen = place >= 0;
   return {
     disk,
     name: row.name,
     sizeBytes,
+    joinedAtCycle: row.joinedAtCycle,
+    resyncReason: row.resync?.reason ?? null,
     initialReplication: {
       state: arrivedAt === null ? 'pending' : 'complete',
+      // The policy's wish for how many disks are copied at once; a queued one is not refused.
+      isQueued: place >= next.parallelDisks,
       blobName: replica,
       blobSizeBytes: fixedVhdBlobSizeBytes(sizeBytes),
       ...(isOpen
@@ -65,15 +86,44 @@ async function diskAssignment(
     delta: {
       blobName: delta,
       isUploaded: next.pending.waiting.get(next.cycle)?.has(disk) ?? false,
-      previousUniqueId: row.lastLogId,
+      previousUniqueId: isSetApart(record) && row.resync ? null : row.lastLogId,
+      metadata: logMetadata(record, row),
       uploadUrl: await signer.deltaCreateUrl(delta, expiresAt),
       expiresAt: expiresAt.toISOString(),
     },
   };
 }
 
+/** The disks whose copy may run now, in the order of the item. */
+function openDisks(record: ItemRecord): string[] {
+  if (record.pausedAt !== null) return [];
+  const isInitial = record.state === 'InitialReplicationInProgress';
+  // A disk that was added is open once its replica is made.
+  const isOpen = ({ arrivedAt, copied }: DiskRecord) =>
+    arrivedAt === null && (isInitial || (record.state === 'Protected' && copied !== null));
+  return record.disks.filter(isOpen).map(({ disk }) => disk);
+}
+
+function resyncOf({ resync }: ItemRecord) {
+  if (!resync || resync.phase === 'applied') return null;
+  return {
+    generation: resync.generation,
+    phase: resync.phase,
+    isPaused: resync.isPaused,
+    disks: Object.values(resync.digests).map((chain) => ({
+      disk: chain.disk,
+      segmentCount: chain.segmentCount,
+      segmentsReady: chain.nextSegment,
+      isComplete: isDigested(chain),
+    })),
+  };
+}
+
 async function assignment(context: ApiContext, record: ItemRecord) {
-  const phase = phases[record.state];
+  const { storage, clock } = context.replication;
+  const phase = phaseOf(record);
+  const policy = await findPolicy(storage.vault, record.policy);
+  const health = healthOf({ healthErrors: healthErrorsAt(record, policy, clock.now()) });
   const about = {
     item: record.item,
     protectedItemId: resourceId(context.settings.vault, ...itemSegments(record)),
@@ -81,16 +131,28 @@ async function assignment(context: ApiContext, record: ItemRecord) {
     machine: record.machine,
     machineName: record.machineName,
     phase,
-    replicationHealth: healthOf(record),
+    replicationHealth: health,
     appliedCycle: record.appliedCycle,
+    policy: policy && {
+      replicationIntervalSeconds: policy.replicationIntervalSeconds,
+      appConsistentFrequencyHours: policy.appConsistentFrequencyHours,
+      parallelDisks: policy.parallelDisks,
+    },
+    snapshot: record.sourceSnapshot,
+    retry: record.retry && {
+      ...{ side: record.retry.side, code: record.retry.code, attempt: record.retry.attempt },
+      ...{ firstFailedAt: record.retry.firstFailedAt, nextAttemptAt: record.retry.nextAttemptAt },
+    },
+    resync: resyncOf(record),
+    scrub: record.scrub && { scrubId: record.scrub.scrubId, cycle: record.scrub.cycle },
   };
-  if (phase === 'enabling' || phase === 'failed')
+  if (phase === 'enabling' || phase === 'failed' || phase === 'disabling')
     return { ...about, nextCycle: null, nextCycleName: null, disks: [] };
-  const pending = await listPendingLogs(context.replication.storage.deltas, record);
+  const pending = await listPendingLogs(storage.deltas, record);
   const cycle = nextCycleToSend(pending, record);
-  const disks = await Promise.all(
-    record.disks.map((row) => diskAssignment(context, record, row, { cycle, pending })),
-  );
+  const open = openDisks(record);
+  const next: Next = { cycle, pending, open, parallelDisks: policy?.parallelDisks ?? 1 };
+  const disks = await Promise.all(record.disks.map((row) => diskAssignment(context, record, row, next)));
   return { ...about, nextCycle: cycle, nextCycleName: formatCycle(cycle), disks };
 }
 
@@ -103,30 +165,4 @@ export const getAssignments: Handler = async (context, { query }) => {
       value.push(await assignment(context, record));
   }
   return list(value);
-};
-
-const completeBody = z.object({
-  pointInTime: z.iso.datetime({ offset: true }).optional(),
-  consistentFromCycle: z.number().int().min(1).optional(),
-});
-
-/** May be called twice. */
-export const completeDisk: Handler = async (context, request) => {
-  const { pointInTime, consistentFromCycle } = await parseBody(request, completeBody);
-  if (pointInTime !== undefined && (consistentFromCycle ?? 1) > 1) {
-    const message =
-      'A copy of one point in time is consistent from the start: send pointInTime or consistentFromCycle, not both.';
-    throw new LifeboatError('InvalidRequest', message, { target: 'consistentFromCycle' });
-  }
-  const item = (request.params['item'] ?? '').toLowerCase();
-  const disk = (request.params['disk'] ?? '').toLowerCase();
-  const record = await completeInitialReplication(context.replication, item, disk, {
-    pointInTime: pointInTime === undefined ? undefined : new Date(pointInTime).toISOString(),
-    consistentFromCycle,
-  });
-  const remaining = record.disks.filter(({ arrivedAt }) => arrivedAt === null).map((row) => row.disk);
-  if (remaining.length === 0 && record.currentJob !== null) {
-    await context.orchestrations.raiseEvent(record.currentJob, initialReplicationCompletedEvent);
-  }
-  return { status: 200, body: { item, disk, phase: phases[record.state], remainingDisks: remaining } };
 };

@@ -1,6 +1,5 @@
 // Fabrics (Hyper-V sites) and the one protection container that each has.
 import { LifeboatError } from '../errors.ts';
-import { jobKinds } from '../jobs/job.ts';
 import { listItems } from '../protection/itemStore.ts';
 import {
   containerOf,
@@ -37,7 +36,7 @@ export const putFabric: Handler = async (context, { params, apiVersion }) => {
   if (!existing) await putResource(storage.vault, fabrics, record);
   const path = resourceId(context.settings.vault, 'replicationFabrics', record.name);
   const job = await recordCompletedJob(context, {
-    kind: jobKinds.createSite,
+    kind: 'createSite',
     targetId: path,
     targetName: record.name,
   });

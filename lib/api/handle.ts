@@ -77,6 +77,7 @@ async function dispatch(context: ApiContext, request: ApiRequest): Promise<ApiRe
     params,
     query: request.query,
     json: () => parseJson(request),
+    bytes: () => request.bytes(),
     apiVersion: requireApiVersion(request.query),
   };
   return handler(context, routed);

@@ -13,6 +13,8 @@ export interface ApiRequest {
   headers: ReadonlyMap<string, string>;
   /** Reads the body as text; empty when there is none. */
   text: () => Promise<string>;
+  /** Reads the body as it was sent, instead of as text. */
+  bytes: () => Promise<Uint8Array>;
 }
 
 export interface ApiResponse {
@@ -20,6 +22,8 @@ export interface ApiResponse {
   headers?: Record<string, string>;
   /** Sent as JSON; absent = empty body. */
   body?: unknown;
+  /** Sent as they are, instead of a JSON body. */
+  bytes?: Uint8Array;
 }
 
 export interface ApiSettings {
@@ -47,6 +51,8 @@ export interface RoutedRequest {
   query: URLSearchParams;
   /** The parsed JSON body, checked by the handler's schema. `undefined` when the body is empty. */
   json: () => Promise<unknown>;
+  /** The body as it was sent, instead of as JSON. */
+  bytes: () => Promise<Uint8Array>;
   apiVersion: string;
 }
 

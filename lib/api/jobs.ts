@@ -1,6 +1,7 @@
 // Jobs, and the status and result of the operations that they are.
 import { LifeboatError, errorCatalogue } from '../errors.ts';
 import type { ErrorRecord } from '../errors.ts';
+import { allowedActions, percentOf } from '../jobs/job.ts';
 import type { JobRecord } from '../jobs/job.ts';
 import { findJob, listJobs as readJobs } from '../jobs/jobStore.ts';
 import { list, operationStatus, resource } from './arm.ts';
@@ -46,11 +47,12 @@ function jobResource({ settings }: ApiContext, job: JobRecord) {
     errors: job.errors.map((error) => jobError(error, job.endTime ?? noTime, failedTask)),
     startTime: job.startTime ?? job.createdAt,
     endTime: job.endTime,
-    allowedActions: [],
+    allowedActions: allowedActions(job),
     targetObjectId: job.targetId,
     targetObjectName: job.targetName,
     targetInstanceType: job.targetType,
     customDetails: { instanceType: 'AsrJobDetails', affectedObjectDetails: {} },
+    lifeboat: { percentComplete: percentOf(job), progress: job.progress, result: job.result },
   };
   return resource(settings.vault, ['replicationJobs', job.id], properties);
 }
@@ -69,8 +71,9 @@ export const getJob: Handler = async (context, { params }) => {
 };
 
 export const listJobs: Handler = async (context) => {
-  const all = await readJobs(context.replication.storage.jobs);
-  return list(all.map((job) => jobResource(context, job)));
+  const all = [];
+  for await (const job of readJobs(context.replication.storage.jobs)) all.push(jobResource(context, job));
+  return list(all);
 };
 
 export const getOperationStatus: Handler = async (context, { params }) =>

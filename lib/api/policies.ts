@@ -1,6 +1,5 @@
 // Replication policies, and the mappings that say which policy a container uses.
 import * as z from 'zod';
-import { jobKinds } from '../jobs/job.ts';
 import {
   findResource,
   getResource,
@@ -10,7 +9,9 @@ import {
   policies,
   putResource,
 } from '../vault/resources.ts';
-import type { MappingRecord, PolicyRecord } from '../vault/resources.ts';
+import { policyRecord } from '../vault/policies.ts';
+import type { PolicyRecord } from '../vault/policies.ts';
+import type { MappingRecord } from '../vault/resources.ts';
 import { accepted, list, nameInId, resource, resourceId } from './arm.ts';
 import { parseBody } from './body.ts';
 import { recordCompletedJob } from './completedJobs.ts';
@@ -54,17 +55,21 @@ export const putPolicy: Handler = async (context, request) => {
   const name = requireResourceName(request.params['policy'] ?? '', 'policy');
   const { properties } = await parseBody(request, policyBody);
   const input = properties.providerSpecificInput;
-  await putResource(context.replication.storage.vault, policies, {
-    name,
+  const { vault } = context.replication.storage;
+  const existing = await findResource(vault, policies, name);
+  const record = policyRecord.parse({
+    ...existing,
+    name: existing?.name ?? name,
     recoveryPointHistoryHours: input.recoveryPointHistoryDuration,
     appConsistentFrequencyHours: input.applicationConsistentSnapshotFrequencyInHours,
     replicationIntervalSeconds: input.replicationInterval,
     onlineReplicationStartTime: input.onlineReplicationStartTime ?? null,
     storageAccountId: input.storageAccounts?.[0] ?? null,
   });
+  await putResource(vault, policies, record);
   const path = resourceId(context.settings.vault, 'replicationPolicies', name);
   const job = await recordCompletedJob(context, {
-    kind: jobKinds.createPolicy,
+    kind: 'createPolicy',
     targetId: path,
     targetName: name,
   });
@@ -113,7 +118,7 @@ export const putMapping: Handler = async (context, request) => {
   await putResource(vault, mappings, mapping);
   const path = resourceId(context.settings.vault, ...mappingSegments(mapping));
   const job = await recordCompletedJob(context, {
-    kind: jobKinds.associatePolicy,
+    kind: 'associatePolicy',
     targetId: path,
     targetName: name,
   });
@@ -135,15 +140,3 @@ export const listMappings: Handler = async (context, { params }) => {
   const shown = all.filter((mapping) => inside === undefined || mapping.container === inside.container);
   return list(shown.map((mapping) => mappingResource(context, mapping)));
 };
-
-/** The policy that the container's mappings name, if the policy is mapped to it. */
-export async function isPolicyMapped(
-  context: ApiContext,
-  container: string,
-  policy: string,
-): Promise<boolean> {
-  const { vault } = context.replication.storage;
-  const record = await findResource(vault, policies, policy);
-  const all = await listResources(vault, mappings);
-  return all.some((mapping) => mapping.container === container && mapping.policy === record?.name);
-}

@@ -4,17 +4,23 @@ import { LifeboatError, errorCatalogue } from '../errors.ts';
 import { findMachine } from '../inventory/inventory.ts';
 import type { MachineRecord } from '../inventory/inventory.ts';
 import { enableProtection } from '../protection/enable.ts';
+import { allowedOperations } from '../protection/allowed.ts';
+import { copyTotals } from '../protection/copyProgress.ts';
+import { healthErrorsAt } from '../protection/health.ts';
+import { needsResync } from '../protection/resyncMarks.ts';
+import type { Operation } from '../protection/states.ts';
 import { healthOf } from '../protection/item.ts';
 import type { HealthError, ItemRecord, RecoveryPointRecord } from '../protection/item.ts';
 import { findRecoveryPoint, getItem, listItems, listRecoveryPoints } from '../protection/itemStore.ts';
-import { stateDescriptions } from '../protection/states.ts';
+import { describeState } from '../protection/states.ts';
 import { requireIdentifier } from '../replication/names.ts';
+import { isPolicyMapped } from '../vault/mappings.ts';
+import { findPolicy } from '../vault/policies.ts';
 import { policies, getResource } from '../vault/resources.ts';
 import { accepted, list, nameInId, resource, resourceId } from './arm.ts';
 import { parseBody } from './body.ts';
 import { getContainer } from './fabrics.ts';
 import type { ApiContext, Handler } from './http.ts';
-import { isPolicyMapped } from './policies.ts';
 import { containerSegments } from './protectableItems.ts';
 
 const enableBody = z.object({
@@ -54,12 +60,16 @@ function healthErrorBody(error: HealthError) {
   };
 }
 
-function providerDetails(
-  { replication }: ApiContext,
-  record: ItemRecord,
-  latest: RecoveryPointRecord | undefined,
-) {
-  const arrived = record.disks.filter(({ arrivedAt }) => arrivedAt !== null).length;
+/** The allowed operations that Site Recovery has a word for. */
+const siteRecoveryOperations = (record: ItemRecord): Operation[] =>
+  allowedOperations(record).filter(
+    (operation) =>
+      operation === 'DisableProtection' || (operation === 'RepairReplication' && needsResync(record)),
+  );
+
+function providerDetails({ replication }: ApiContext, record: ItemRecord) {
+  const { doneBytes, totalBytes } = copyTotals(record);
+  const latest = record.latestPoint;
   const now = replication.clock.now();
   return {
     ...record.providerInput,
@@ -74,10 +84,10 @@ function providerDetails(
     })),
     vmId: record.machine,
     vmProtectionState: record.state,
-    vmProtectionStateDescription: stateDescriptions[record.state],
+    vmProtectionStateDescription: describeState(record.state),
     initialReplicationDetails: {
       initialReplicationType: 'InitialReplication',
-      initialReplicationProgressPercentage: String(Math.floor((100 * arrived) / record.disks.length)),
+      initialReplicationProgressPercentage: String(Math.floor((100 * doneBytes) / totalBytes)),
     },
     lastReplicatedTime: latest?.takenAt ?? null,
     lastRecoveryPointReceived: latest?.takenAt ?? null,
@@ -91,9 +101,9 @@ function providerDetails(
 
 async function itemBody(context: ApiContext, record: ItemRecord) {
   const { vault } = context.settings;
-  let latest: RecoveryPointRecord | undefined;
-  for await (const point of listRecoveryPoints(context.replication.storage.items, record.item))
-    latest = point;
+  const { storage, clock } = context.replication;
+  const policy = await findPolicy(storage.vault, record.policy);
+  const healthErrors = healthErrorsAt(record, policy, clock.now());
   const container = containerSegments(record);
   return resource(vault, itemSegments(record), {
     friendlyName: record.machineName,
@@ -106,15 +116,14 @@ async function itemBody(context: ApiContext, record: ItemRecord) {
     primaryProtectionContainerFriendlyName: record.fabric,
     recoveryProtectionContainerFriendlyName: 'Microsoft Azure',
     protectionState: record.state,
-    protectionStateDescription: stateDescriptions[record.state],
+    protectionStateDescription: describeState(record.state),
     activeLocation: 'Primary',
     testFailoverState: 'None',
     testFailoverStateDescription: 'None',
-    // None of Site Recovery's verbs on a protected item is offered.
-    allowedOperations: [],
-    replicationHealth: healthOf(record),
+    allowedOperations: siteRecoveryOperations(record),
+    replicationHealth: healthOf({ healthErrors }),
     failoverHealth: 'Normal',
-    healthErrors: record.healthErrors.map(healthErrorBody),
+    healthErrors: healthErrors.map(healthErrorBody),
     policyId: resourceId(vault, 'replicationPolicies', record.policy),
     policyFriendlyName: record.policy,
     currentScenario: {
@@ -122,7 +131,7 @@ async function itemBody(context: ApiContext, record: ItemRecord) {
       jobId: resourceId(vault, 'replicationJobs', record.currentJob ?? 'None'),
       startTime: record.createdAt,
     },
-    providerSpecificDetails: providerDetails(context, record, latest),
+    providerSpecificDetails: providerDetails(context, record),
   });
 }
 
@@ -169,7 +178,7 @@ export const putProtectedItem: Handler = async (context, request) => {
     policies,
     nameInId(properties.policyId, 'replicationPolicies'),
   );
-  if (!(await isPolicyMapped(context, container, policy.name))) {
+  if (!(await isPolicyMapped(storage.vault, container, policy.name))) {
     const message = `Policy "${policy.name}" is not mapped to container "${container}"; create a container mapping first.`;
     throw new LifeboatError('InvalidRequest', message, { target: 'properties.policyId' });
   }

@@ -1,5 +1,7 @@
 // Every path of the API in one table.
-import { completeDisk, getAssignments, putInventory } from './agent.ts';
+import { getAssignments, putInventory } from './agent.ts';
+import { completeScrubDigests, getCoarseDigests, getFineDigests, putScrubDigests } from './agentDigests.ts';
+import { completeDisk, reportComparison, reportFailure, reportSnapshot } from './agentReports.ts';
 import { getFabric, listContainers, listFabrics, putFabric, readContainer } from './fabrics.ts';
 import { getJob, getOperationStatus, listJobs } from './jobs.ts';
 import { getMapping, getPolicy, listMappings, listPolicies, putMapping, putPolicy } from './policies.ts';
@@ -47,11 +49,18 @@ export const vaultRoutes: readonly Route[] = [
   { pattern: '/replicationOperationStatus/{job}', verbs: { GET: getOperationStatus } },
 ];
 
+const agentItem = '/agent/v1/items/{item}';
+const agentDisk = `${agentItem}/disks/{disk}`;
+
 export const agentRoutes: readonly Route[] = [
   { pattern: '/agent/v1/sites/{fabric}/inventory', verbs: { PUT: putInventory } },
   { pattern: '/agent/v1/assignments', verbs: { GET: getAssignments } },
-  {
-    pattern: '/agent/v1/items/{item}/disks/{disk}/initialReplication/complete',
-    verbs: { POST: completeDisk },
-  },
+  { pattern: `${agentItem}/snapshot`, verbs: { POST: reportSnapshot } },
+  { pattern: `${agentItem}/failures`, verbs: { POST: reportFailure } },
+  { pattern: `${agentItem}/resync/progress`, verbs: { POST: reportComparison } },
+  { pattern: `${agentItem}/scrubs/{scrub}/complete`, verbs: { POST: completeScrubDigests } },
+  { pattern: `${agentDisk}/initialReplication/complete`, verbs: { POST: completeDisk } },
+  { pattern: `${agentDisk}/resync/{generation}/coarse/{segment}`, verbs: { GET: getCoarseDigests } },
+  { pattern: `${agentDisk}/resync/{generation}/fine`, verbs: { POST: getFineDigests } },
+  { pattern: `${agentDisk}/scrubs/{scrub}/coarse/{segment}`, verbs: { PUT: putScrubDigests } },
 ];

@@ -14,6 +14,17 @@ const reportedDisk = z.object({
   name: z.string().min(1).max(256).optional(),
   sizeBytes: z.number().int().positive(),
   type: z.enum(['OperatingSystem', 'DataDisk']).optional(),
+  /** 4096 = a 4K-native disk, which a VHD cannot carry. */
+  logicalSectorBytes: z.number().int().positive().default(512),
+  /** Shared with another machine, or passed through to hardware: cannot be frozen with the machine. */
+  isShared: z.boolean().default(false),
+});
+
+const reportedNic = z.object({
+  id,
+  network: z.string().max(256).optional(),
+  macAddress: z.string().max(32).optional(),
+  ipAddresses: z.array(z.string().max(64)).max(32).default([]),
 });
 
 const reportedMachine = z.object({
@@ -21,6 +32,9 @@ const reportedMachine = z.object({
   name: z.string().min(1).max(256),
   generation: z.enum(['1', '2']).default('2'),
   osType: z.enum(['Windows', 'Linux', 'Other']).default('Other'),
+  cpuCount: z.number().int().min(1).max(4096).optional(),
+  memoryMb: z.number().int().min(1).max(67_108_864).optional(),
+  nics: z.array(reportedNic).max(64).default([]),
   disks: z.array(reportedDisk).min(1).max(64),
 });
 

@@ -3,31 +3,46 @@
 import * as z from 'zod';
 import { errorCatalogue } from '../errors.ts';
 import type { ErrorCode } from '../errors.ts';
+import { jobKinds, kindOf } from './kinds.ts';
+
+export type JobKindName = keyof typeof jobKinds;
+
+const kindNames = Object.keys(jobKinds) as JobKindName[];
 
 const errorRecord = z.object({
   code: z.custom<ErrorCode>((code) => typeof code === 'string' && code in errorCatalogue),
   message: z.string(),
 });
 
-/** Site Recovery's words. */
-const stepState = z.enum(['NotStarted', 'InProgress', 'Succeeded', 'Failed']);
+/** Site Recovery's words. `Suspended` = waits for somebody, or for the resync window. */
+const jobState = z.enum(['NotStarted', 'InProgress', 'Suspended', 'Succeeded', 'Failed', 'Cancelled']);
 
 const jobStep = z.object({
   taskId: z.string(),
   name: z.string(),
   friendlyName: z.string(),
-  state: stepState,
+  state: jobState,
   startTime: z.iso.datetime().nullable(),
   endTime: z.iso.datetime().nullable(),
   errors: z.array(errorRecord),
 });
 export type JobStep = z.infer<typeof jobStep>;
 
+/** How far the running step is, where that is known. */
+const jobProgress = z.object({
+  doneBytes: z.number(),
+  totalBytes: z.number(),
+  /** Seconds until the step ends at the pace so far; null = not known. */
+  remainingSeconds: z.number().nullable(),
+});
+export type JobProgress = z.infer<typeof jobProgress>;
+
 export const jobRecord = z.object({
   id: z.string(),
+  kind: z.enum(kindNames),
   scenario: z.string(),
   friendlyName: z.string(),
-  state: stepState,
+  state: jobState,
   steps: z.array(jobStep),
   errors: z.array(errorRecord),
   createdAt: z.iso.datetime(),
@@ -37,78 +52,42 @@ export const jobRecord = z.object({
   targetId: z.string(),
   targetName: z.string(),
   targetType: z.string(),
+  /** The protected item it works on, if it does. */
+  item: z.string().nullable().default(null),
+  /** What the job's orchestration was started with, beside item and job id: needed to start it again. */
+  input: z.record(z.string(), z.unknown()).default({}),
+  /** Somebody asked to stop it; it stops at its next safe point. */
+  cancelRequestedAt: z.iso.datetime().nullable().default(null),
+  /** Decided, but the item may not be free yet: a death in between is finished by whoever finds it. */
+  ending: z.enum(['Succeeded', 'Failed', 'Cancelled']).nullable().default(null),
+  progress: jobProgress.nullable().default(null),
+  /** What it found, for people: bytes saved by a resync, and the like. */
+  result: z.record(z.string(), z.unknown()).default({}),
   /**
    * State of the ARM operation that started the job. It can succeed before the job ends: an "enable protection" request is
    * fulfilled when replication has started, while its job goes on until the machine is protected.
    */
-  operation: z.enum(['InProgress', 'Succeeded', 'Failed']),
+  operation: z.enum(['InProgress', 'Succeeded', 'Failed', 'Canceled']),
 });
 export type JobRecord = z.infer<typeof jobRecord>;
 
-/** A kind of job: names as Site Recovery's clients know them. */
-export interface JobKind {
-  scenario: string;
-  friendlyName: string;
-  targetType: string;
-  steps: readonly { taskId: string; name: string; friendlyName: string }[];
-}
-
-const step = (taskId: string, name: string, friendlyName: string) => ({ taskId, name, friendlyName });
-
-export const jobKinds = {
-  enableProtection: {
-    scenario: 'EnableDr',
-    friendlyName: 'Enable replication',
-    targetType: 'ProtectionEntity',
-    steps: [
-      step(
-        'EnableProtectionPreflightChecksTask',
-        'EnableProtectionPrerequisitesCheck',
-        'Prerequisites check for enabling protection',
-      ),
-      step('CreateProtectionTargetTask', 'CreateProtectionTarget', 'Creating the replication target'),
-      step('EnableProtectionTask', 'EnableProtection', 'Enabling replication'),
-      step('StartInitialReplicationTask', 'VmStartInitialReplication', 'Initial replication'),
-      step('MergeQueuedLogsTask', 'MergeQueuedLogs', 'Merging the changes logged meanwhile'),
-      step('FinalizeProtectionTask', 'FinalizeProtection', 'Finalizing protection'),
-    ],
-  },
-  createSite: {
-    scenario: 'CreateSite',
-    friendlyName: 'Create a site',
-    targetType: 'Server',
-    steps: [step('CreateSiteTask', 'CreateSite', 'Creating the site')],
-  },
-  createPolicy: {
-    scenario: 'AddProtectionProfile',
-    friendlyName: 'Create replication policy',
-    targetType: 'ProtectionProfile',
-    steps: [step('AddProtectionProfileTask', 'AddProtectionProfile', 'Creating the replication policy')],
-  },
-  associatePolicy: {
-    scenario: 'AssociateProtectionProfile',
-    friendlyName: 'Associate replication policy',
-    targetType: 'ProtectionProfile',
-    steps: [step('PairCloudTask', 'AssociateProtectionProfile', 'Associating the replication policy')],
-  },
-} as const satisfies Record<string, JobKind>;
-
 export interface NewJob {
   id: string;
-  kind: JobKind;
+  kind: JobKindName;
   targetId: string;
   targetName: string;
   createdAt: string;
+  item?: string;
+  input?: Record<string, unknown>;
 }
 
 /** A job that has not started. */
-export function newJob({ id, kind, targetId, targetName, createdAt }: NewJob): JobRecord {
+export function newJob({ id, kind, targetId, targetName, createdAt, item, input }: NewJob): JobRecord {
+  const { scenario, friendlyName, steps, targetType } = kindOf(kind);
   return {
-    id,
-    scenario: kind.scenario,
-    friendlyName: kind.friendlyName,
+    ...{ id, kind, scenario, friendlyName, createdAt, targetId, targetName, targetType },
     state: 'NotStarted',
-    steps: kind.steps.map((each) => ({
+    steps: steps.map((each) => ({
       ...each,
       state: 'NotStarted',
       startTime: null,
@@ -116,12 +95,14 @@ export function newJob({ id, kind, targetId, targetName, createdAt }: NewJob): J
       errors: [],
     })),
     errors: [],
-    createdAt,
     startTime: null,
     endTime: null,
-    targetId,
-    targetName,
-    targetType: kind.targetType,
+    item: item ?? null,
+    input: input ?? {},
+    cancelRequestedAt: null,
+    ending: null,
+    progress: null,
+    result: {},
     operation: 'InProgress',
   };
 }
@@ -130,4 +111,28 @@ export function newJob({ id, kind, targetId, targetName, createdAt }: NewJob): J
 export function completedJob(job: JobRecord, at: string): JobRecord {
   const done = { state: 'Succeeded', startTime: at, endTime: at } as const;
   return { ...job, ...done, steps: job.steps.map((each) => ({ ...each, ...done })), operation: 'Succeeded' };
+}
+
+export const isOver = ({ state }: Pick<JobRecord, 'state'>): boolean =>
+  state === 'Succeeded' || state === 'Failed' || state === 'Cancelled';
+
+export type JobAction = 'Cancel' | 'Restart' | 'Resume';
+
+/** What may be done with the job now, in Site Recovery's words. */
+export function allowedActions(job: JobRecord): JobAction[] {
+  const { isCancellable, isRestartable } = kindOf(job.kind);
+  const actions: JobAction[] = [];
+  if (!isOver(job) && isCancellable && job.cancelRequestedAt === null) actions.push('Cancel');
+  if (job.state === 'Suspended') actions.push('Resume');
+  if ((job.state === 'Failed' || job.state === 'Cancelled') && isRestartable) actions.push('Restart');
+  return actions;
+}
+
+/** Percent of the job that is done: whole steps, and of the running one what its progress says; null before it starts. */
+export function percentOf({ steps, progress, state }: JobRecord): number | null {
+  if (state === 'Succeeded') return 100;
+  if (state === 'NotStarted') return null;
+  const done = steps.filter((each) => each.state === 'Succeeded').length;
+  const running = progress && progress.totalBytes > 0 ? progress.doneBytes / progress.totalBytes : 0;
+  return Math.floor((100 * (done + Math.min(1, running))) / steps.length);
 }

@@ -1,10 +1,13 @@
-// Jobs in the table `jobs`, one partition, changed by compare-and-set.
+// Jobs in the table `jobs`: partition `jobs` (key = id, newest first, see jobId.ts) and partition `running`, which names the
+// jobs that are not over, so that whoever looks after running jobs reads no others.
 import type { TablePort } from '../storage/ports.ts';
 import { updateRow } from '../storage/updateRow.ts';
-import { jobRecord } from './job.ts';
+import { firstIdAt } from './jobId.ts';
+import { isOver, jobRecord } from './job.ts';
 import type { JobRecord } from './job.ts';
 
 const partition = 'jobs';
+const runningPartition = 'running';
 
 export async function findJob(jobs: TablePort, id: string): Promise<JobRecord | undefined> {
   const row = await jobs.find(partition, id);
@@ -13,6 +16,8 @@ export async function findJob(jobs: TablePort, id: string): Promise<JobRecord | 
 
 /** Stores a new job. Again with the same id: `PreconditionFailed`. */
 export async function insertJob(jobs: TablePort, job: JobRecord): Promise<void> {
+  // First the entry: one without a job is dropped by its reader, a job without entry would be forgotten.
+  if (!isOver(job)) await jobs.transact(runningPartition, [{ kind: 'put', key: job.id, value: {} }]);
   await jobs.transact(partition, [{ kind: 'insert', key: job.id, value: job }]);
 }
 
@@ -25,9 +30,39 @@ export function updateJob(
   return updateRow({ table: jobs, partition, key: id, schema: jobRecord, what: `Job "${id}"` }, change);
 }
 
-/** All jobs, newest first. */
-export async function listJobs(jobs: TablePort): Promise<JobRecord[]> {
-  const all: JobRecord[] = [];
-  for await (const row of jobs.list(partition)) all.push(jobRecord.parse(row.value));
-  return all.sort((a, b) => b.createdAt.localeCompare(a.createdAt));
+export interface JobPage {
+  /** Ids after this one only (older jobs). */
+  after?: string;
+  /** At most this many rows are read. */
+  limit?: number;
+}
+
+/** Jobs, newest first. */
+export async function* listJobs(jobs: TablePort, { after, limit }: JobPage = {}): AsyncIterable<JobRecord> {
+  // A key directly behind `after`.
+  const from = after === undefined ? {} : { from: `${after}~` };
+  for await (const row of jobs.list(partition, { ...from, ...(limit === undefined ? {} : { limit }) })) {
+    yield jobRecord.parse(row.value);
+  }
+}
+
+/** The jobs that are not over. Entries whose job is over or was never stored are forgotten, the latter when they are old. */
+export async function* listRunningJobs(jobs: TablePort, forgetBefore: Date): AsyncIterable<JobRecord> {
+  for await (const { key, etag } of jobs.list(runningPartition)) {
+    const job = await findJob(jobs, key);
+    if (job && !isOver(job)) yield job;
+    else if (job || key > firstIdAt(forgetBefore))
+      await jobs.transact(runningPartition, [{ kind: 'delete', key, etag }]);
+  }
+}
+
+/** Deletes the jobs that were created before `before` and are over, at most `limit` of them. Returns how many. */
+export async function deleteOldJobs(jobs: TablePort, before: Date, limit: number): Promise<number> {
+  let deleted = 0;
+  for await (const { key, etag, value } of jobs.list(partition, { from: firstIdAt(before), limit })) {
+    if (!isOver(jobRecord.parse(value))) continue;
+    await jobs.transact(partition, [{ kind: 'delete', key, etag }]);
+    deleted++;
+  }
+  return deleted;
 }

@@ -3,7 +3,15 @@
 import * as z from 'zod';
 import { errorCatalogue } from '../errors.ts';
 import type { ErrorCode } from '../errors.ts';
+import { retryState } from '../retry/retryState.ts';
+import { rpoSeries } from '../rpo/series.ts';
+import { digestChainState } from '../resync/digestChain.ts';
+import { scrubVerdict } from '../resync/scrub.ts';
 import { protectionStates } from './states.ts';
+
+/** What a timer looks at by itself; see lib/agenda. */
+export const agendaKinds = ['retry', 'health', 'resync', 'retention', 'scrub'] as const;
+export type AgendaKind = (typeof agendaKinds)[number];
 
 const errorCode = z.custom<ErrorCode>((code) => typeof code === 'string' && code in errorCatalogue);
 
@@ -14,10 +22,33 @@ export const healthError = z.object({
   /** What it is about, for example the blob name of a log; one error per (code, subject). */
   subject: z.string(),
   raisedAt: z.iso.datetime(),
-  /** The error is over once this cycle is applied. */
+  /** The error is over once this cycle is applied; Number.MAX_SAFE_INTEGER = no cycle mends it. */
   clearedByCycle: z.number(),
+  /** Follows from the item's rows and the clock, and is worked out anew at each look (lib/protection/health.ts). */
+  isDerived: z.boolean().optional(),
 });
 export type HealthError = z.infer<typeof healthError>;
+
+/** Why a disk's replica may not equal the source any more. */
+export const resyncReasons = [
+  'LogChainBroken',
+  'LogLost',
+  'LogsTooLarge',
+  'TrackingLost',
+  'DiskChangedOffline',
+  'ReplicaRolledBack',
+  'ScrubFailed',
+  'Requested',
+] as const;
+
+const resyncMark = z.object({
+  reason: z.enum(resyncReasons),
+  markedAt: z.iso.datetime(),
+  message: z.string(),
+  /** No log but the one of the resync may be merged: the changes between them are not known. */
+  blocksMerging: z.boolean(),
+});
+export type ResyncMark = z.infer<typeof resyncMark>;
 
 export const diskRecord = z.object({
   disk: z.string(),
@@ -35,8 +66,63 @@ export const diskRecord = z.object({
   fence: z.number(),
   /** UniqueId of the last applied log: the next one names it as its predecessor. */
   lastLogId: z.string().nullable(),
+  /**
+   * First cycle that recovery points include the disk in; null = the disk was added and joins with the first cycle that
+   * has a log of kind `resync` for it.
+   */
+  joinedAtCycle: z.number().nullable().default(0),
+  resync: resyncMark.nullable().default(null),
+  /** Bytes of the logs that wait for this disk, as last listed. */
+  pendingLogBytes: z.number().default(0),
+  /** During initial replication: how much of the disk is durably here, as last looked at, and how fast it grew. */
+  copied: z
+    .object({ bytes: z.number(), at: z.iso.datetime(), bytesPerSecond: z.number().nullable() })
+    .nullable()
+    .default(null),
 });
 export type DiskRecord = z.infer<typeof diskRecord>;
+
+/** A disk that is not protected any more; its replica stays while a recovery point needs it. */
+const retiredDisk = z.object({ disk: z.string(), leaseId: z.string().nullable(), lastCycle: z.number() });
+
+/** A resynchronization that runs: digests of the replica, then the source's log. */
+const itemResync = z.object({
+  /** Names the manifests, and the logs that belong to it (metadata `generation`). */
+  generation: z.number(),
+  jobId: z.string(),
+  startedBy: z.enum(['schedule', 'user']),
+  startedAt: z.iso.datetime(),
+  /** `comparing` = the source may read the digests; `applied` = its log is merged. */
+  phase: z.enum(['digesting', 'comparing', 'applied']),
+  isPaused: z.boolean().default(false),
+  digests: z.record(z.string(), digestChainState),
+  /** Bytes of disk that the source has compared, as it reported. */
+  comparedBytes: z.number().default(0),
+  differingBytes: z.number().default(0),
+  /** Data in the applied logs. */
+  shippedBytes: z.number().default(0),
+});
+export type ItemResync = z.infer<typeof itemResync>;
+
+/** A comparison of one recovery point with the source's frozen view of that moment. */
+const itemScrub = z.object({
+  scrubId: z.string(),
+  jobId: z.string(),
+  requestedAt: z.iso.datetime(),
+  /** The cycle whose frozen view the source published digests of; null = the source has not yet. */
+  cycle: z.number().nullable(),
+  digests: z.record(z.string(), digestChainState).default({}),
+});
+export type ItemScrub = z.infer<typeof itemScrub>;
+
+/** The newest recovery point, beside its row, so that showing an item reads one row. */
+const latestPoint = z.object({
+  id: z.string(),
+  cycle: z.number(),
+  takenAt: z.iso.datetime(),
+  recordedAt: z.iso.datetime(),
+  consistency: z.enum(['crash', 'application']),
+});
 
 export const itemRecord = z.object({
   item: z.string(),
@@ -46,6 +132,8 @@ export const itemRecord = z.object({
   container: z.string(),
   machine: z.string(),
   machineName: z.string(),
+  /** ARM id of the protected item; jobs that the product starts by itself carry it. */
+  armId: z.string().default(''),
   policy: z.string(),
   /** `providerSpecificDetails` of the PUT, echoed in GET. */
   providerInput: z.record(z.string(), z.unknown()),
@@ -64,6 +152,27 @@ export const itemRecord = z.object({
    */
   applying: z.object({ cycle: z.number(), attempt: z.string() }).nullable(),
   healthErrors: z.array(healthError),
+  /** Times at which timers look at the item again. */
+  agenda: z.partialRecord(z.enum(agendaKinds), z.iso.datetime().nullable()).default({}),
+  /** When initial replication may start; null = at once. */
+  startAt: z.iso.datetime().nullable().default(null),
+  /** The snapshot that the source copies the disks from, as far as it told us. */
+  sourceSnapshot: z.enum(['none', 'requested', 'held', 'releasing']).default('none'),
+  /** When the user paused replication: the source sends nothing; what has arrived is merged. */
+  pausedAt: z.iso.datetime().nullable().default(null),
+  /** Failures and when to try again; null = the last attempt worked. */
+  retry: retryState.nullable().default(null),
+  retiredDisks: z.array(retiredDisk).default([]),
+  resyncGeneration: z.number().default(0),
+  resync: itemResync.nullable().default(null),
+  scrub: itemScrub.nullable().default(null),
+  latestPoint: latestPoint.nullable().default(null),
+  /** Cycles missed in the policy's monitoring interval, as last counted. */
+  missedCycles: z.object({ missed: z.number(), expected: z.number() }).nullable().default(null),
+  /** When the last cycle was recorded. */
+  lastCycleAt: z.iso.datetime().nullable().default(null),
+  /** Statistics of the hour that runs; full hours are rows `hour:<ISO hour>`. */
+  series: rpoSeries.nullable().default(null),
 });
 export type ItemRecord = z.infer<typeof itemRecord>;
 
@@ -96,6 +205,10 @@ export const recoveryPointRecord = z.object({
   consistency: z.enum(['crash', 'application']),
   recordedAt: z.iso.datetime(),
   disks: z.array(z.object({ disk: z.string(), snapshotId: z.string() })),
+  /** Jobs that use the point: it is not pruned while there is one. */
+  pinnedBy: z.array(z.string()).default([]),
+  /** What a comparison with the source found, a verdict a disk. */
+  scrub: z.record(z.string(), scrubVerdict).nullable().default(null),
 });
 export type RecoveryPointRecord = z.infer<typeof recoveryPointRecord>;
 
@@ -116,3 +229,7 @@ export function baselineOf({ disks }: Pick<ItemRecord, 'disks'>): string | undef
   const [moment] = moments;
   return moments.size === 1 && moment ? moment : undefined;
 }
+
+/** The disks that every cycle must have a log for: all but those that were added and have not joined yet. */
+export const joinedDisks = ({ disks }: Pick<ItemRecord, 'disks'>): DiskRecord[] =>
+  disks.filter(({ joinedAtCycle }) => joinedAtCycle !== null);

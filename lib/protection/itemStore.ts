@@ -5,12 +5,33 @@ import type { RowWrite, Storage, TablePort } from '../storage/ports.ts';
 import { updateRow } from '../storage/updateRow.ts';
 import { cycleRecord, itemRecord, recoveryPointRecord } from './item.ts';
 import type { CycleRecord, ItemRecord, RecoveryPointRecord } from './item.ts';
+import { hourBucket } from '../rpo/bucket.ts';
+import type { HourBucket } from '../rpo/bucket.ts';
 
 const itemKey = 'item';
 const indexPartition = 'items';
 
 export const cycleKey = (cycle: number): string => `cycle:${formatCycle(cycle)}`;
 export const pointKey = (cycle: number): string => `point:${formatCycle(cycle)}`;
+
+/** A full hour of the item's statistics, as a row beside it. */
+export const hourKey = (hour: string): string => `hour:${hour}`;
+export const hourRow = (bucket: HourBucket): RowWrite => ({
+  kind: 'put',
+  key: hourKey(bucket.hour),
+  value: bucket,
+});
+
+/** The stored hours that begin at or after `from` and before `to`, oldest first. */
+export async function* listHours(
+  items: TablePort,
+  item: string,
+  from: Date,
+  to?: Date,
+): AsyncIterable<HourBucket> {
+  const range = { from: hourKey(from.toISOString()), to: to ? hourKey(to.toISOString()) : 'hour;' };
+  for await (const row of items.list(item, range)) yield hourBucket.parse(row.value);
+}
 
 export async function findItem(items: TablePort, item: string): Promise<ItemRecord | undefined> {
   const row = await items.find(item, itemKey);
@@ -22,6 +43,47 @@ export async function getItem(items: TablePort, item: string): Promise<ItemRecor
   if (!found)
     throw new LifeboatError('ResourceNotFound', `Protected item "${item}" does not exist.`, { target: item });
   return found;
+}
+
+/** Changes a recovery point's row; see `updateRow`. */
+export function updatePoint(
+  items: TablePort,
+  item: string,
+  cycle: number,
+  change: (point: RecoveryPointRecord) => RecoveryPointRecord,
+): Promise<RecoveryPointRecord> {
+  const what = `Recovery point of cycle ${cycle} of "${item}"`;
+  return updateRow(
+    { table: items, partition: item, key: pointKey(cycle), schema: recoveryPointRecord, what },
+    change,
+  );
+}
+
+/** The recovery point that a cycle made, if it is still there. */
+export async function findPointOfCycle(
+  items: TablePort,
+  item: string,
+  cycle: number,
+): Promise<RecoveryPointRecord | undefined> {
+  const row = await items.find(item, pointKey(cycle));
+  return row && recoveryPointRecord.parse(row.value);
+}
+
+/** Deletes the item and everything beside it in its partition, and its entry in the index. May be repeated. */
+export async function deleteItem(storage: Pick<Storage, 'items' | 'vault'>, item: string): Promise<void> {
+  const rows: RowWrite[] = [];
+  let self: RowWrite | undefined;
+  for await (const { key, etag } of storage.items.list(item)) {
+    const write: RowWrite = { kind: 'delete', key, etag };
+    if (key === itemKey) self = write;
+    else rows.push(write);
+  }
+  for (let start = 0; start < rows.length; start += 90)
+    await storage.items.transact(item, rows.slice(start, start + 90));
+  // The item's own row last: until it is gone, a repeated call finds what is left.
+  if (self) await storage.items.transact(item, [self]);
+  const entry = await storage.vault.find(indexPartition, item);
+  if (entry) await storage.vault.transact(indexPartition, [{ kind: 'delete', key: item, etag: entry.etag }]);
 }
 
 /** All items, ascending by id. */
@@ -47,7 +109,7 @@ export function updateItem(
   items: TablePort,
   item: string,
   change: (record: ItemRecord) => ItemRecord,
-  rows: readonly RowWrite[] = [],
+  rows: () => readonly RowWrite[] = () => [],
 ): Promise<ItemRecord> {
   const what = `Protected item "${item}"`;
   return updateRow({ table: items, partition: item, key: itemKey, schema: itemRecord, what }, change, rows);

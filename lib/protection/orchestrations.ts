@@ -1,4 +1,5 @@
 // The names and payloads that the pure product and the Durable side share.
+import type { JobKindName } from '../jobs/job.ts';
 
 /** Starts and signals orchestrations; the edge implements it with the Durable client. */
 export interface OrchestrationClient {
@@ -8,9 +9,21 @@ export interface OrchestrationClient {
   raiseEvent(instanceId: string, eventName: string): Promise<void>;
 }
 
-export const enableProtectionName = 'enableProtection';
-/** Raised when every disk of the item has arrived. */
-export const initialReplicationCompletedEvent = 'initialReplicationCompleted';
+/**
+ * The only event: something that the job may wait for has changed. The orchestration wakes and looks at the rows, so an
+ * event too many does nothing, and a lost one is raised again by the reconciliation timer.
+ */
+export const changedEvent = 'changed';
+
+/** Kinds of job that are orchestrations on an item; an orchestration has the name of its kind. */
+export const orchestratedKinds = [
+  'enableProtection',
+  'disableProtection',
+  'addDisk',
+  'resynchronize',
+  'scrub',
+] as const satisfies readonly JobKindName[];
+export type OrchestratedKind = (typeof orchestratedKinds)[number];
 
 /** Input of every orchestration and activity that works for a job on an item. */
 export interface ItemJob {

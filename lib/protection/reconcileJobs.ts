@@ -1,32 +1,89 @@
-// Jobs whose start or event was lost between two durable steps: the rows say what should have happened, so say it again.
-import { findJob } from '../jobs/jobStore.ts';
+// Jobs whose start, event or end was lost between two durable steps: the rows say what should have happened, so do it again.
+// Looks at the jobs that are not over, and at no others.
+import type { JobRecord } from '../jobs/job.ts';
+import { listRunningJobs } from '../jobs/jobStore.ts';
 import type { ReplicationContext } from '../replication/context.ts';
-import { listItems } from './itemStore.ts';
-import { enableProtectionName, initialReplicationCompletedEvent } from './orchestrations.ts';
-import type { ItemJob, OrchestrationClient } from './orchestrations.ts';
+import type { ItemRecord } from './item.ts';
+import { findItem } from './itemStore.ts';
+import { completeEnd, startJob, stopSuperseded } from './itemJobs.ts';
+import { changedEvent } from './orchestrations.ts';
+import type { OrchestrationClient } from './orchestrations.ts';
 
-/** A job that has not started this long after its rows were written has lost its start. */
+/** Between a job's rows and its orchestration; a job that has not started so long after has lost its start. */
 const lostStartMs = 30_000;
+
+const isRunning = (job: JobRecord, taskId: string): boolean =>
+  job.steps.some(
+    (step) => step.taskId === taskId && (step.state === 'InProgress' || step.state === 'Suspended'),
+  );
+
+/** What a job waits for has come: its orchestration must look. */
+function mayGoOn(job: JobRecord, record: ItemRecord, now: Date): boolean {
+  if (job.cancelRequestedAt !== null) return true;
+  switch (job.kind) {
+    case 'enableProtection': {
+      const isDue = record.startAt !== null && Date.parse(record.startAt) <= now.getTime();
+      if (record.state === 'EnablingProtection')
+        return isDue && isRunning(job, 'StartInitialReplicationTask');
+      return isRunning(job, 'StartInitialReplicationTask') && record.state !== 'InitialReplicationInProgress';
+    }
+    case 'addDisk': {
+      const row = record.disks.find(({ disk }) => disk === job.input['disk']);
+      if (isRunning(job, 'StartInitialReplicationTask')) return row?.arrivedAt !== null;
+      return isRunning(job, 'JoinDiskTask') && row?.joinedAtCycle !== null;
+    }
+    case 'resynchronize':
+      return isRunning(job, 'CompareTask') && record.resync?.phase === 'applied';
+    case 'scrub':
+      return (
+        isRunning(job, 'RequestDigestsTask') &&
+        record.scrub?.cycle != null &&
+        record.appliedCycle >= record.scrub.cycle
+      );
+    case 'disableProtection':
+      return isRunning(job, 'ReleaseSourceTask') && record.sourceSnapshot === 'none';
+    default:
+      return false;
+  }
+}
+
+async function settle(
+  context: ReplicationContext,
+  orchestrations: OrchestrationClient,
+  job: JobRecord,
+): Promise<void> {
+  const { storage, clock, log } = context;
+  const now = clock.now();
+  const isOld = now.getTime() - Date.parse(job.createdAt) > lostStartMs;
+  const record = job.item === null ? undefined : await findItem(storage.items, job.item);
+  // The last step of disabling deletes the item before it ends the job; its orchestration goes on by itself.
+  if (!record && job.kind === 'disableProtection' && job.state !== 'NotStarted') return;
+  if (record?.currentJob !== job.id) {
+    if (job.ending !== null) return completeEnd(context, job.id);
+    // Between the job's row and the item's, or between the item's and the job's end.
+    if (isOld) await stopSuperseded(context, orchestrations, job.id);
+    return;
+  }
+  if (job.state === 'NotStarted' && isOld) {
+    log(`job ${job.id} on ${record.item} had not started; starting it again`);
+    await startJob(orchestrations, job);
+  }
+  if (mayGoOn(job, record, now)) await orchestrations.raiseEvent(job.id, changedEvent);
+}
 
 /** May be called at any time: starting a running orchestration or raising an event twice changes nothing. */
 export async function reconcileJobs(
-  { storage, clock, log }: ReplicationContext,
+  context: ReplicationContext,
   orchestrations: OrchestrationClient,
 ): Promise<void> {
-  for await (const record of listItems(storage)) {
-    if (record.currentJob === null) continue;
-    const job = await findJob(storage.jobs, record.currentJob);
-    if (!job) continue;
-    if (job.state === 'NotStarted' && clock.now().getTime() - Date.parse(job.createdAt) > lostStartMs) {
-      log(`job ${job.id} on ${record.item} had not started; starting it again`);
-      const input: ItemJob = { item: record.item, jobId: job.id };
-      await orchestrations.start(enableProtectionName, job.id, input);
-    }
-    const waits = job.steps.some(
-      ({ taskId, state }) => taskId === 'StartInitialReplicationTask' && state === 'InProgress',
-    );
-    if (waits && record.state === 'InitialReplicationCompletedOnPrimary') {
-      await orchestrations.raiseEvent(job.id, initialReplicationCompletedEvent);
+  const forgetBefore = new Date(context.clock.now().getTime() - 10 * lostStartMs);
+  for await (const job of listRunningJobs(context.storage.jobs, forgetBefore)) {
+    try {
+      await settle(context, orchestrations, job);
+    } catch (error) {
+      context.log(
+        `looking after job ${job.id} failed: ${error instanceof Error ? error.message : String(error)}`,
+      );
     }
   }
 }

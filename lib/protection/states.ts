@@ -1,59 +1,166 @@
-// The protection state machine as data. A state changes only through `transition`, which names an event; an event
-// that does not fit the state is refused, so a late or doubled event can never move an item backwards.
+// The protection state machine as data: one row a state. An event that a row does not name is refused, so a late or
+// doubled event can never move an item backwards; every row but the last has a way out. docs/lifecycle.md shows the
+// table as a diagram.
 import { LifeboatError } from '../errors.ts';
 
-/** Site Recovery's names. */
+/** Site Recovery's names. An item that is not protected has no row. */
 export const protectionStates = [
   'EnablingProtection',
   'EnablingFailed',
   'InitialReplicationInProgress',
   'InitialReplicationCompletedOnPrimary',
+  'InitialReplicationFailed',
   'Protected',
+  'DisablingProtection',
+  'DisablingFailed',
 ] as const;
 export type ProtectionState = (typeof protectionStates)[number];
 
-interface Transition {
-  from: readonly ProtectionState[];
-  to: ProtectionState;
+/** What happens to an item. */
+export const protectionEvents = [
+  'enableAgain',
+  'enablingFailed',
+  'initialReplicationStarted',
+  'initialReplicationCompleted',
+  'initialReplicationFailed',
+  'protectionFinalized',
+  'disableRequested',
+  'disablingFailed',
+] as const;
+export type ProtectionEvent = (typeof protectionEvents)[number];
+
+/** What a user may ask for. The first two are words of Site Recovery, the others our own. */
+export const operations = [
+  'DisableProtection',
+  'RepairReplication',
+  'UpdateProtection',
+  'ChangeDisks',
+  'PauseReplication',
+  'Scrub',
+] as const;
+export type Operation = (typeof operations)[number];
+
+/** What the source host has to do. */
+export type SourcePhase = 'enabling' | 'failed' | 'initialReplication' | 'deltas' | 'disabling';
+
+interface StateRow {
+  /** What people read. */
+  description: string;
+  on: Partial<Record<ProtectionEvent, ProtectionState>>;
+  allows: readonly Operation[];
+  /** Logs may be merged into replicas that have arrived. */
+  merges: boolean;
+  source: SourcePhase;
 }
 
-export const transitions = {
-  /** PUT again after a failed attempt. */
-  enableAgain: { from: ['EnablingFailed'], to: 'EnablingProtection' },
-  enablingFailed: { from: ['EnablingProtection'], to: 'EnablingFailed' },
-  /** The replicas exist; the source may write them. */
-  initialReplicationStarted: { from: ['EnablingProtection'], to: 'InitialReplicationInProgress' },
-  /** Every disk arrived and is sealed under our lease; logs may be merged. */
-  initialReplicationCompleted: {
-    from: ['InitialReplicationInProgress'],
-    to: 'InitialReplicationCompletedOnPrimary',
+export const stateTable = {
+  EnablingProtection: {
+    description: 'Enabling protection',
+    on: {
+      initialReplicationStarted: 'InitialReplicationInProgress',
+      enablingFailed: 'EnablingFailed',
+      disableRequested: 'DisablingProtection',
+    },
+    allows: ['DisableProtection'],
+    merges: false,
+    source: 'enabling',
   },
-  protectionFinalized: { from: ['InitialReplicationCompletedOnPrimary'], to: 'Protected' },
-} as const satisfies Record<string, Transition>;
-export type ProtectionEvent = keyof typeof transitions;
+  EnablingFailed: {
+    description: 'Enabling protection failed',
+    on: { enableAgain: 'EnablingProtection', disableRequested: 'DisablingProtection' },
+    allows: ['DisableProtection'],
+    merges: false,
+    source: 'failed',
+  },
+  InitialReplicationInProgress: {
+    description: 'Initial replication in progress',
+    on: {
+      initialReplicationCompleted: 'InitialReplicationCompletedOnPrimary',
+      initialReplicationFailed: 'InitialReplicationFailed',
+      disableRequested: 'DisablingProtection',
+    },
+    allows: ['DisableProtection', 'UpdateProtection'],
+    merges: false,
+    source: 'initialReplication',
+  },
+  InitialReplicationCompletedOnPrimary: {
+    description: 'Waiting for finalize protection',
+    on: {
+      protectionFinalized: 'Protected',
+      initialReplicationFailed: 'InitialReplicationFailed',
+      disableRequested: 'DisablingProtection',
+    },
+    allows: ['DisableProtection', 'UpdateProtection'],
+    merges: true,
+    source: 'deltas',
+  },
+  InitialReplicationFailed: {
+    description: 'Initial replication failed',
+    // What has arrived stays: replication goes on where it stopped.
+    on: {
+      initialReplicationStarted: 'InitialReplicationInProgress',
+      disableRequested: 'DisablingProtection',
+    },
+    allows: ['DisableProtection'],
+    merges: false,
+    source: 'failed',
+  },
+  Protected: {
+    description: 'Protected',
+    on: { disableRequested: 'DisablingProtection' },
+    allows: [
+      'DisableProtection',
+      'RepairReplication',
+      'UpdateProtection',
+      'ChangeDisks',
+      'PauseReplication',
+      'Scrub',
+    ],
+    merges: true,
+    source: 'deltas',
+  },
+  DisablingProtection: {
+    description: 'Disabling protection',
+    on: { disablingFailed: 'DisablingFailed', disableRequested: 'DisablingProtection' },
+    allows: ['DisableProtection'],
+    merges: true,
+    source: 'disabling',
+  },
+  DisablingFailed: {
+    description: 'Disabling protection failed',
+    on: { disableRequested: 'DisablingProtection' },
+    allows: ['DisableProtection'],
+    merges: false,
+    source: 'disabling',
+  },
+} as const satisfies Record<ProtectionState, StateRow>;
 
-/** What people read for each state. */
-export const stateDescriptions: Record<ProtectionState, string> = {
-  EnablingProtection: 'Enabling protection',
-  EnablingFailed: 'Enabling protection failed',
-  InitialReplicationInProgress: 'Initial replication in progress',
-  InitialReplicationCompletedOnPrimary: 'Waiting for finalize protection',
-  Protected: 'Protected',
-};
+const rowOf = (state: ProtectionState): StateRow => stateTable[state];
+
+/** What people read for the state. */
+export const describeState = (state: ProtectionState): string => rowOf(state).description;
+
+/** The state after the event, or undefined when the state does not know it. */
+export function findTransition(state: ProtectionState, event: ProtectionEvent): ProtectionState | undefined {
+  return rowOf(state).on[event];
+}
 
 /** The state after the event. Throws `OperationNotSupportedInState` when the event does not fit. */
 export function transition(state: ProtectionState, event: ProtectionEvent): ProtectionState {
-  const { from, to }: Transition = transitions[event];
-  if (!from.includes(state)) {
-    throw new LifeboatError(
-      'OperationNotSupportedInState',
-      `${event} needs state ${from.join(' or ')}, but the item is ${state}.`,
-    );
-  }
-  return to;
+  const next = findTransition(state, event);
+  if (next !== undefined) return next;
+  const fitting = protectionStates.filter((each) => rowOf(each).on[event] !== undefined);
+  throw new LifeboatError(
+    'OperationNotSupportedInState',
+    `${event} needs state ${fitting.join(' or ')}, but the item is ${state}.`,
+  );
 }
 
-/** True when logs may be merged: all disks are here and under our lease. */
-export function mayMerge(state: ProtectionState): boolean {
-  return state === 'InitialReplicationCompletedOnPrimary' || state === 'Protected';
-}
+/** True when the state lets logs be merged. */
+export const mergesIn = (state: ProtectionState): boolean => rowOf(state).merges;
+
+export const sourcePhaseOf = (state: ProtectionState): SourcePhase => rowOf(state).source;
+
+/** True when the state allows the operation; what else the item is doing is not looked at. */
+export const stateAllows = (state: ProtectionState, operation: Operation): boolean =>
+  rowOf(state).allows.includes(operation);

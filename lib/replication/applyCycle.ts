@@ -16,13 +16,18 @@ import type {
   ItemRecord,
   RecoveryPointRecord,
 } from '../protection/item.ts';
-import { cycleKey, getItem, pointKey, updateItem } from '../protection/itemStore.ts';
+import { joinedDisks } from '../protection/item.ts';
+import { cycleKey, getItem, hourRow, pointKey, updateItem } from '../protection/itemStore.ts';
+import type { HourBucket } from '../rpo/bucket.ts';
+import { foldCycle, startSeries } from '../rpo/series.ts';
+import type { CycleSample } from '../rpo/series.ts';
 import type { RowWrite } from '../storage/ports.ts';
 import type { CheckedLog } from './checkCycle.ts';
 import type { ReplicationContext } from './context.ts';
 import { replicaName } from './names.ts';
 import { raiseFence } from './fence.ts';
 import { mergeLog, type MergedLog } from './mergeLog.ts';
+import { isSetApart } from './supersede.ts';
 
 /** Disks of one item that are merged at once. The memory of all merges is bounded apart from this (lib/merge/byteBudget.ts). */
 const disksAtOnce = 4;
@@ -57,15 +62,24 @@ async function deleteOrphans(context: ReplicationContext, record: ItemRecord, cy
   }
 }
 
-type Moment = Pick<RecoveryPointRecord, 'takenAt' | 'takenAtFrom' | 'consistency'>;
+interface Moment extends Pick<RecoveryPointRecord, 'takenAt' | 'takenAtFrom' | 'consistency'> {
+  /** When the last of the logs had arrived. */
+  uploadedAt: string;
+}
+
+/** Of a policy that does not say. */
+const defaultIntervalSeconds = 300;
 
 /** When the source was frozen for this cycle, as far as the uploads say: the latest moment of its logs. */
 function momentOf(logs: readonly CheckedLog[]): Moment {
   const stated = logs.map(({ blob }) => new Date(blob.metadata['takenat'] ?? NaN));
   const isStated = stated.every((moment) => !Number.isNaN(moment.getTime()));
-  const moments = isStated ? stated : logs.map(({ blob }) => blob.lastModified);
+  const uploaded = logs.map(({ blob }) => blob.lastModified);
+  const latest = (moments: readonly Date[]) =>
+    new Date(Math.max(...moments.map((moment) => moment.getTime()))).toISOString();
   return {
-    takenAt: new Date(Math.max(...moments.map((moment) => moment.getTime()))).toISOString(),
+    takenAt: latest(isStated ? stated : uploaded),
+    uploadedAt: latest(uploaded),
     takenAtFrom: isStated ? 'source' : 'upload',
     consistency: logs.every(({ blob }) => blob.metadata['consistency'] === 'application')
       ? 'application'
@@ -76,12 +90,13 @@ function momentOf(logs: readonly CheckedLog[]): Moment {
 async function snapshotAll(
   context: ReplicationContext,
   { cycle, record }: Attempt,
-  moment: Moment,
+  { takenAt, takenAtFrom, consistency }: Moment,
+  included: ReadonlySet<string>,
 ): Promise<RecoveryPointRecord> {
   // The same id on every attempt, so that a repeated one records the same point.
   const id = stableGuid(record.item, record.createdAt, cycle);
   const disks: RecoveryPointRecord['disks'] = [];
-  for (const { disk } of record.disks) {
+  for (const { disk } of record.disks.filter((row) => included.has(row.disk))) {
     const metadata = { item: record.item, cycle: String(cycle), recoverypoint: id };
     disks.push({
       disk,
@@ -89,7 +104,9 @@ async function snapshotAll(
     });
     context.fault('apply.afterSnapshot');
   }
-  return { id, cycle, ...moment, recordedAt: context.clock.now().toISOString(), disks };
+  const recordedAt = context.clock.now().toISOString();
+  const moment = { takenAt, takenAtFrom, consistency };
+  return { id, cycle, ...moment, recordedAt, disks, pinnedBy: [], scrub: null };
 }
 
 function throwIfLost(signal: AbortSignal, item: string): void {
@@ -97,11 +114,73 @@ function throwIfLost(signal: AbortSignal, item: string): void {
     throw new LifeboatError('FenceLost', `The lock of item ${item} was lost; another worker goes on.`);
 }
 
+/** What the cycle changes in a disk's row. */
+interface DiskResult {
+  disk: string;
+  fence: number;
+  /** Undefined for the initial copy, which no log brought. */
+  log?: AppliedLog;
+  isResync: boolean;
+}
+
 interface CycleResult {
-  disks: DiskRecord[];
-  logs: AppliedLog[];
+  moment: Moment;
+  disks: DiskResult[];
   point?: RecoveryPointRecord;
 }
+
+/** A disk's row after the cycle; what others changed in it meanwhile stays. */
+function diskAfter(row: DiskRecord, cycle: number, { fence, log, isResync }: DiskResult): DiskRecord {
+  const isMended = isResync || row.resync?.reason === 'LogChainBroken';
+  return {
+    ...row,
+    fence,
+    lastLogId: log?.logId ?? row.lastLogId,
+    joinedAtCycle: row.joinedAtCycle ?? (isResync ? cycle : null),
+    resync: log && isMended ? null : row.resync,
+  };
+}
+
+/** The item's row after the cycle. Pure. */
+function itemAfter(record: ItemRecord, cycle: number, result: CycleResult, recordedAt: Date): ItemRecord {
+  const results = new Map(result.disks.map((each) => [each.disk, each]));
+  const resyncBytes = result.disks.reduce(
+    (sum, { log, isResync }) => sum + (isResync && log ? log.dataBytes : 0),
+    0,
+  );
+  const { resync } = record;
+  const point = result.point;
+  return {
+    ...record,
+    disks: record.disks.map((row) => {
+      const each = results.get(row.disk);
+      return each ? diskAfter(row, cycle, each) : row;
+    }),
+    appliedCycle: cycle,
+    applying: null,
+    healthErrors: record.healthErrors.filter(({ clearedByCycle }) => clearedByCycle > cycle),
+    // Whoever had failed before has succeeded now.
+    retry: null,
+    resync:
+      resync && isSetApart(record) ? { ...resync, phase: 'applied', shippedBytes: resyncBytes } : resync,
+    latestPoint: point
+      ? {
+          ...{ id: point.id, cycle, takenAt: point.takenAt, recordedAt: point.recordedAt },
+          consistency: point.consistency,
+        }
+      : record.latestPoint,
+    lastCycleAt: cycle > 0 ? recordedAt.toISOString() : record.lastCycleAt,
+  };
+}
+
+/** The cycle as a sample of the statistics. */
+const sampleOf = ({ moment, disks }: CycleResult, recordedAt: Date): CycleSample => ({
+  takenAt: moment.takenAt,
+  recordedAt: recordedAt.toISOString(),
+  bytes: disks.reduce((sum, { log }) => sum + (log?.logBytes ?? 0), 0),
+  entryCount: disks.reduce((sum, { log }) => sum + (log?.entryCount ?? 0), 0),
+  uploadedAt: moment.uploadedAt,
+});
 
 /** Records the cycle in one transaction, unless a newer attempt claimed the item meanwhile (`FenceLost`). */
 async function commit(context: ReplicationContext, attempt: Attempt, result: CycleResult): Promise<void> {
@@ -109,12 +188,15 @@ async function commit(context: ReplicationContext, attempt: Attempt, result: Cyc
     cycle,
     record: { item },
   } = attempt;
+  const now = context.clock.now();
   const rows: RowWrite[] = [];
   if (result.point) rows.push({ kind: 'insert', key: pointKey(cycle), value: result.point });
   if (cycle > 0) {
-    const value: CycleRecord = { cycle, appliedAt: context.clock.now().toISOString(), logs: result.logs };
+    const logs = result.disks.flatMap(({ log }) => (log ? [log] : []));
+    const value: CycleRecord = { cycle, appliedAt: now.toISOString(), logs };
     rows.push({ kind: 'insert', key: cycleKey(cycle), value });
   }
+  let closed: readonly HourBucket[] = [];
   await updateItem(
     context.storage.items,
     item,
@@ -122,15 +204,15 @@ async function commit(context: ReplicationContext, attempt: Attempt, result: Cyc
       if (current.applying?.attempt !== attempt.token) {
         throw new LifeboatError('FenceLost', `A newer attempt applies cycle ${cycle} of item ${item}.`);
       }
-      return {
-        ...current,
-        disks: result.disks,
-        appliedCycle: cycle,
-        applying: null,
-        healthErrors: current.healthErrors.filter(({ clearedByCycle }) => clearedByCycle > cycle),
-      };
+      const after = itemAfter(current, cycle, result, now);
+      if (cycle === 0) return after;
+      const interval = context.intervalSeconds ?? defaultIntervalSeconds;
+      const folded = foldCycle(current.series ?? startSeries(now), sampleOf(result, now), interval);
+      closed = folded.closed;
+      return { ...after, series: folded.series };
     },
-    rows,
+    // Hours that are over become rows of their own, with the cycle that ended them.
+    () => [...rows, ...closed.map(hourRow)],
   );
   context.fault('apply.afterCommit');
 }
@@ -176,12 +258,17 @@ export async function applyCycle(
   throwIfLost(signal, item);
   const merged = await mergeLogs(context, item, logs, signal);
   throwIfLost(signal, item);
+  const moment = momentOf(logs);
   const result: CycleResult = {
-    disks: merged.map(({ disk }) => disk),
-    logs: merged.map(({ applied }) => applied),
+    moment,
+    disks: merged.map(({ disk, fence, applied }, index) => ({
+      ...{ disk, fence, log: applied },
+      isResync: logs[index]?.blob.metadata['kind'] === 'resync',
+    })),
   };
   if (cycle >= attempt.record.consistentFromCycle) {
-    result.point = await snapshotAll(context, attempt, momentOf(logs));
+    const included = new Set(result.disks.map(({ disk }) => disk));
+    result.point = await snapshotAll(context, attempt, moment, included);
     throwIfLost(signal, item);
   }
   await commit(context, attempt, result);
@@ -201,10 +288,13 @@ export async function recordBaseline(
   takenAt: string,
 ): Promise<void> {
   const attempt = await claim(context, item, 0);
-  const disks: DiskRecord[] = [];
-  for (const disk of attempt.record.disks) {
-    disks.push({ ...disk, fence: (await raiseFence(context, item, disk)).sequenceNumber });
+  const disks: DiskResult[] = [];
+  for (const row of joinedDisks(attempt.record)) {
+    const { sequenceNumber } = await raiseFence(context, item, row);
+    disks.push({ disk: row.disk, fence: sequenceNumber, isResync: false });
   }
-  const point = await snapshotAll(context, attempt, { takenAt, takenAtFrom: 'source', consistency: 'crash' });
-  await commit(context, attempt, { disks, logs: [], point });
+  const moment: Moment = { takenAt, takenAtFrom: 'source', consistency: 'crash', uploadedAt: takenAt };
+  const included = new Set(disks.map(({ disk }) => disk));
+  const point = await snapshotAll(context, attempt, moment, included);
+  await commit(context, attempt, { moment, disks, point });
 }

@@ -1,7 +1,7 @@
 // Checking logs before the first byte of one is applied: structure, checksums, digest, bounds and chain. A log that
 // fails is refused; the others of its cycle stay and wait for a correct one.
 import { createHash } from 'node:crypto';
-import { LifeboatError, errorCatalogue } from '../errors.ts';
+import { LifeboatError, assertInvariant, errorCatalogue } from '../errors.ts';
 import { verifyHrl } from '../hrl/verify.ts';
 import type { VerifiedHrl } from '../hrl/verify.ts';
 import { forEachBounded } from '../merge/bounded.ts';
@@ -9,6 +9,7 @@ import { mergeMemory } from '../merge/byteBudget.ts';
 import { recordingZeros, ZeroRunRecorder } from '../merge/knownZeros.ts';
 import type { DiskRecord, ItemRecord } from '../protection/item.ts';
 import { findCycle } from '../protection/itemStore.ts';
+import { markForResync } from '../protection/resyncMarks.ts';
 import { blobSource } from '../storage/blobSource.ts';
 import type { BlobInfo, ByteRange } from '../storage/ports.ts';
 import type { ReplicationContext } from './context.ts';
@@ -29,6 +30,7 @@ export interface CheckedLog {
 }
 
 interface Refusal {
+  disk: DiskRecord;
   blob: BlobInfo;
   error: LifeboatError;
 }
@@ -54,10 +56,18 @@ async function checkLog(context: ReplicationContext, disk: DiskRecord, blob: Blo
       // A resync log starts a new chain.
       ...(disk.lastLogId === null || isResync ? {} : { previousUniqueId: disk.lastLogId }),
     });
+    if (disk.resync?.reason === 'LogChainBroken' && !isResync) requirePredecessor(disk, blob, verified);
     return { disk, blob, verified, zeroRuns: zeros.runs() };
   } finally {
     release();
   }
+}
+
+/** After the chain broke, only a log that names the last applied one proves that nothing is missing. */
+function requirePredecessor({ lastLogId }: DiskRecord, blob: BlobInfo, { log }: VerifiedHrl): void {
+  if (lastLogId === null || log.header.previousUniqueId === lastLogId) return;
+  const message = `${blob.name} does not name ${lastLogId}, the last applied log, as its predecessor; the chain broke before.`;
+  throw new LifeboatError('LogChainBroken', message, { target: blob.name });
 }
 
 /** Checks every log of a complete cycle. Refuses the bad ones and returns undefined if there was any. */
@@ -67,23 +77,38 @@ export async function checkCycle(
   logs: ReadonlyMap<string, BlobInfo>,
 ): Promise<CheckedLog[] | undefined> {
   const outcomes: (CheckedLog | Refusal)[] = [];
-  await forEachBounded(record.disks.entries(), { concurrency: checksAtOnce }, async ([index, disk]) => {
+  const work = record.disks.flatMap((disk) => {
     const blob = logs.get(disk.disk);
-    if (!blob)
-      throw new Error(`Invariant broken: cycle of ${record.item} is checked without a log for ${disk.disk}`);
+    if (blob) return [{ disk, blob }];
+    // A disk that was added joins when it has a log; all others have one.
+    assertInvariant(disk.joinedAtCycle === null, `${record.item}/${disk.disk} has a log in a complete cycle`);
+    return [];
+  });
+  await forEachBounded(work.entries(), { concurrency: checksAtOnce }, async ([index, { disk, blob }]) => {
     try {
       outcomes[index] = await checkLog(context, disk, blob);
     } catch (error) {
       if (!isRefusal(error)) throw error;
-      outcomes[index] = { blob, error };
+      outcomes[index] = { disk, blob, error };
     }
   });
   const checked: CheckedLog[] = [];
   for (const outcome of outcomes) {
-    if ('error' in outcome) await refuseLog(context, record.item, outcome.blob, outcome.error);
+    if ('error' in outcome) await refuse(context, record.item, outcome);
     else checked.push(outcome);
   }
   return checked.length === outcomes.length ? checked : undefined;
+}
+
+async function refuse(
+  context: ReplicationContext,
+  item: string,
+  { disk, blob, error }: Refusal,
+): Promise<void> {
+  // The mark first: a death in between refuses the log again.
+  if (error.code === 'LogChainBroken')
+    await markForResync(context, item, [disk.disk], 'LogChainBroken', error.message);
+  await refuseLog(context, item, blob, error);
 }
 
 async function sha256Of(context: ReplicationContext, blob: BlobInfo): Promise<string> {

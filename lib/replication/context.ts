@@ -13,6 +13,8 @@ export interface ReplicationContext {
   fault: FaultPoint;
   /** `none` when omitted. */
   verify?: VerifyMode;
+  /** How often the item's policy wants a cycle; for its statistics. */
+  intervalSeconds?: number;
   /** One line for the operator's log; no secrets. */
   log: (message: string) => void;
 }

@@ -3,14 +3,18 @@
 import { LifeboatError, errorCatalogue } from '../errors.ts';
 import { baselineOf, withHealthError } from '../protection/item.ts';
 import type { HealthError, ItemRecord } from '../protection/item.ts';
-import { findItem, pointKey, updateItem } from '../protection/itemStore.ts';
-import { mayMerge } from '../protection/states.ts';
+import { findItem, getItem, pointKey, updateItem } from '../protection/itemStore.ts';
+import { mergesIn } from '../protection/states.ts';
+import { markForResync } from '../protection/resyncMarks.ts';
+import { findPolicy } from '../vault/policies.ts';
 import { applyCycle, recordBaseline } from './applyCycle.ts';
 import { checkCycle, settleStaleLog } from './checkCycle.ts';
 import type { ReplicationContext } from './context.ts';
-import { formatDeltaName } from './names.ts';
+import { formatDeltaName, replicaName } from './names.ts';
 import { listPendingLogs, missingLogs, versionOf } from './pending.ts';
 import type { PendingLogs } from './pending.ts';
+import { notePendingBytes } from './pendingBytes.ts';
+import { isSetApart, supersedeLog } from './supersede.ts';
 import { refuseLog } from './refuse.ts';
 
 export interface DrainOptions {
@@ -22,9 +26,10 @@ export interface DrainOptions {
 /**
  * Why draining ended: `idle` nothing is left; `busy` another worker drains the item and will see what is there;
  * `unknown` there is no such item; `notReady` initial replication is not complete; `waiting` a cycle lacks logs;
- * `refused` a log was quarantined; `more` the time was up.
+ * `refused` a log was quarantined; `more` the time was up; `blocked` a disk must be resynchronized first.
  */
-export type DrainOutcome = 'idle' | 'busy' | 'unknown' | 'notReady' | 'waiting' | 'refused' | 'more';
+export type DrainOutcome =
+  'idle' | 'busy' | 'unknown' | 'notReady' | 'waiting' | 'refused' | 'more' | 'blocked';
 
 export interface DrainReport {
   outcome: DrainOutcome;
@@ -64,9 +69,14 @@ async function settleOddities(
   pending: PendingLogs,
 ): Promise<void> {
   for (const blob of pending.stale) await settleStaleLog(context, record.item, blob);
+  for (const blob of pending.superseded) await supersedeLog(context, blob);
   for (const blob of pending.unexpected) {
     const expected = formatDeltaName({ item: record.item, cycle: record.appliedCycle + 1, disk: '<disk>' });
-    const message = `${blob.name} is not the name of a log of this item; names look like ${expected} with disk ${record.disks.map(({ disk }) => disk).join(' or ')}.`;
+    const disks = record.disks.map(({ disk }) => disk).join(' or ');
+    const message =
+      blob.metadata['kind'] === 'resync'
+        ? `${blob.name} is of kind "resync", but no resynchronization of its disk has asked for it.`
+        : `${blob.name} is not the name of a log of this item; names look like ${expected} with disk ${disks}.`;
     await refuseLog(context, record.item, blob, new LifeboatError('LogUnexpected', message));
   }
 }
@@ -85,10 +95,15 @@ async function showReplicaError(
       message: `${error.message} ${errorCatalogue[error.code].recommendedAction}`,
       subject: error.target ?? item,
       raisedAt: context.clock.now().toISOString(),
-      // Nothing that is merged later makes a replica right that is older than its rows.
-      clearedByCycle: error.code === 'ReplicaRolledBack' ? Number.MAX_SAFE_INTEGER : record.appliedCycle + 1,
+      clearedByCycle: record.appliedCycle + 1,
     }),
   }));
+  // Only the source can say what a replica should hold that is older than its rows.
+  if (error.code !== 'ReplicaRolledBack') return;
+  const { disks } = await getItem(context.storage.items, item);
+  const rolledBack = disks.filter(({ disk }) => error.target === replicaName(item, disk));
+  const ids = rolledBack.map(({ disk }) => disk);
+  await markForResync(context, item, ids, 'ReplicaRolledBack', error.message);
 }
 
 async function recordBaselineOnce(context: ReplicationContext, record: ItemRecord): Promise<void> {
@@ -103,6 +118,14 @@ interface Round {
   seen: ReadonlySet<string>;
 }
 
+/** Every disk that recovery points include is here, under our lease. */
+const hasArrived = ({ disks }: ItemRecord): boolean =>
+  disks.every(({ arrivedAt, joinedAtCycle }) => arrivedAt !== null || joinedAtCycle === null);
+
+/** A disk's replica is not what its next log builds on, and no resynchronization that mends it has begun. */
+const isBlocked = (record: ItemRecord): boolean =>
+  !isSetApart(record) && record.disks.some(({ resync }) => resync?.blocksMerging === true);
+
 async function drainLocked(
   context: ReplicationContext,
   item: string,
@@ -113,16 +136,18 @@ async function drainLocked(
   for (;;) {
     const record = await findItem(context.storage.items, item);
     if (!record) return { outcome: 'unknown', seen: new Set() };
-    if (!mayMerge(record.state)) return { outcome: 'notReady', seen: new Set() };
+    if (!mergesIn(record.state) || !hasArrived(record)) return { outcome: 'notReady', seen: new Set() };
     await recordBaselineOnce(context, record);
     const pending = await listPendingLogs(context.storage.deltas, record);
     await settleOddities(context, record, pending);
     await showMissing(context, record, pending);
     const next = record.appliedCycle + 1;
     const logs = pending.waiting.get(next);
-    if (pending.waiting.size === 0) return { outcome: 'idle', seen: pending.seen };
-    if (!logs || missingLogs(pending, record, next).length > 0)
-      return { outcome: 'waiting', seen: pending.seen };
+    const isComplete = logs && missingLogs(pending, record, next).length === 0;
+    const isWaiting = pending.waiting.size > 0 && !isComplete;
+    await notePendingBytes(context, record, pending, isWaiting || isBlocked(record));
+    if (isBlocked(record)) return { outcome: 'blocked', seen: pending.seen };
+    if (!isComplete) return { outcome: isWaiting ? 'waiting' : 'idle', seen: pending.seen };
     if (signal.aborted || (stopAt && context.clock.now() >= stopAt))
       return { outcome: 'more', seen: pending.seen };
     const checked = await checkCycle(context, record, logs);
@@ -144,15 +169,28 @@ async function hasNews(
   return false;
 }
 
+/** Nothing more can be done with what was seen. */
+const settledOutcomes: ReadonlySet<DrainOutcome> = new Set(['idle', 'waiting', 'refused', 'blocked']);
+
+/** The context in which the item's policy wants its cycles merged. */
+async function underPolicy(context: ReplicationContext, item: string): Promise<ReplicationContext> {
+  const record = await findItem(context.storage.items, item);
+  const policy = record && (await findPolicy(context.storage.vault, record.policy));
+  if (!policy) return context;
+  const verify = policy.verify === 'readback' ? 'readback' : (context.verify ?? 'none');
+  return { ...context, verify, intervalSeconds: policy.replicationIntervalSeconds };
+}
+
 /**
  * Applies all that can be applied now. May be called at any time, by anyone, as often as they like.
  * Throws on transient failures (storage, lost fence): call again later, nothing is lost.
  */
 export async function drainItem(
-  context: ReplicationContext,
+  base: ReplicationContext,
   item: string,
   options: DrainOptions = {},
 ): Promise<DrainReport> {
+  const context = await underPolicy(base, item);
   const appliedCycles: number[] = [];
   for (;;) {
     const lock = await context.storage.locks.tryAcquire(item);
@@ -169,8 +207,7 @@ export async function drainItem(
       await lock.release();
     }
     // A trigger that came while we held the lock went away as `busy`; what it announced must be seen here.
-    const isSettled = round.outcome === 'idle' || round.outcome === 'waiting' || round.outcome === 'refused';
-    if (!isSettled || !(await hasNews(context, item, round.seen)))
+    if (!settledOutcomes.has(round.outcome) || !(await hasNews(context, item, round.seen)))
       return { outcome: round.outcome, appliedCycles };
   }
 }

@@ -3,7 +3,7 @@
 import { applyMerge, type PageTarget } from '../merge/apply.ts';
 import { planMerge } from '../merge/plan.ts';
 import { readBack } from '../merge/readBack.ts';
-import type { AppliedLog, DiskRecord } from '../protection/item.ts';
+import type { AppliedLog } from '../protection/item.ts';
 import { blobSource } from '../storage/blobSource.ts';
 import type { BlobInfo, ByteRange, Fence } from '../storage/ports.ts';
 import type { CheckedLog } from './checkCycle.ts';
@@ -11,9 +11,10 @@ import type { ReplicationContext } from './context.ts';
 import { raiseFence } from './fence.ts';
 import { replicaName } from './names.ts';
 
-/** The disk's row after the merge, and what the cycle's row says about the log. */
+/** The fence that the log was merged under, and what the cycle's row says about the log. */
 export interface MergedLog {
-  disk: DiskRecord;
+  disk: string;
+  fence: number;
   applied: AppliedLog;
 }
 
@@ -67,7 +68,8 @@ export async function mergeLog(
   }
   const logId = verified.log.header.uniqueId;
   return {
-    disk: { ...disk, fence: fence.sequenceNumber, lastLogId: logId },
+    disk: disk.disk,
+    fence: fence.sequenceNumber,
     applied: {
       disk: disk.disk,
       sha256: verified.sha256,

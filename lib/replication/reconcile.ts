@@ -1,7 +1,7 @@
 // Finding work whose trigger was lost. Everything in `deltas` is work that is not done, so one listing finds it all.
 import { toErrorRecord } from '../errors.ts';
+import { drainOnLadder } from '../protection/failures.ts';
 import type { ReplicationContext } from './context.ts';
-import { drainItem } from './drain.ts';
 import type { DrainOptions } from './drain.ts';
 import { itemOfDelta } from './names.ts';
 
@@ -19,7 +19,7 @@ export async function reconcileDeltas(
   }
   for (const item of items) {
     try {
-      await drainItem(context, item, options);
+      await drainOnLadder(context, item, options);
     } catch (error) {
       const { code, message } = toErrorRecord(error);
       context.log(`draining ${item} failed and will be tried again: ${code}: ${message}`);

@@ -2,6 +2,7 @@
 // sealed when the source says that everything is there.
 import { LifeboatError, isLifeboatError } from '../errors.ts';
 import { stableGuid } from '../ids.ts';
+import { joinedDisks } from '../protection/item.ts';
 import type { DiskRecord, ItemRecord } from '../protection/item.ts';
 import { getItem, updateItem } from '../protection/itemStore.ts';
 import { transition } from '../protection/states.ts';
@@ -12,7 +13,7 @@ import { raiseFence } from './fence.ts';
 import { replicaName } from './names.ts';
 
 /** Zeros the padding behind the disk and writes the footer: the blob is a valid fixed VHD whatever a client left there. */
-async function writeTail(
+export async function writeTail(
   { storage }: ReplicationContext,
   record: Pick<ItemRecord, 'item' | 'createdAt'>,
   { disk, sizeBytes }: DiskRecord,
@@ -41,20 +42,27 @@ async function writeTail(
  * is made anew. Throws `BlobExists` for a replica that is leased or has snapshots: it belongs to an earlier protection.
  */
 export async function createReplicas(context: ReplicationContext, record: ItemRecord): Promise<void> {
+  for (const disk of record.disks) await createReplica(context, record, disk);
+}
+
+/** The empty replica of one disk; as `createReplicas`. */
+export async function createReplica(
+  context: ReplicationContext,
+  record: Pick<ItemRecord, 'item' | 'createdAt'>,
+  disk: DiskRecord,
+): Promise<void> {
   const { replicas } = context.storage;
-  for (const disk of record.disks) {
-    const name = replicaName(record.item, disk.disk);
-    const existing = await replicas.find(name);
-    if (existing && (existing.isLeased || (await replicas.listSnapshots(name)).length > 0)) {
-      const message = `Replica ${name} exists from an earlier protection. Delete it, or protect the machine under another name.`;
-      throw new LifeboatError('BlobExists', message, { target: name });
-    }
-    // Old bytes must not show through where a source skips zeros.
-    if (existing) await replicas.delete(name);
-    await replicas.create(name, fixedVhdBlobSizeBytes(disk.sizeBytes));
-    context.fault('createReplicas.afterCreate');
-    await writeTail(context, record, disk);
+  const name = replicaName(record.item, disk.disk);
+  const existing = await replicas.find(name);
+  if (existing && (existing.isLeased || (await replicas.listSnapshots(name)).length > 0)) {
+    const message = `Replica ${name} exists from an earlier protection. Delete it, or protect the machine under another name.`;
+    throw new LifeboatError('BlobExists', message, { target: name });
   }
+  // Old bytes must not show through where a source skips zeros.
+  if (existing) await replicas.delete(name);
+  await replicas.create(name, fixedVhdBlobSizeBytes(disk.sizeBytes));
+  context.fault('createReplicas.afterCreate');
+  await writeTail(context, record, disk);
 }
 
 /** What the source says about the copy that it has just finished. */
@@ -69,8 +77,10 @@ export interface CopyStatement {
 async function assignLease(context: ReplicationContext, item: string, disk: string): Promise<ItemRecord> {
   const leaseId = context.newId();
   return updateItem(context.storage.items, item, (record) => {
-    transition(record.state, 'initialReplicationCompleted');
-    if (findDisk(record, disk).leaseId !== null) return record;
+    const row = findDisk(record, disk);
+    // A disk that was added arrives while the item is protected.
+    if (row.joinedAtCycle !== null) transition(record.state, 'initialReplicationCompleted');
+    if (row.leaseId !== null) return record;
     return { ...record, disks: record.disks.map((row) => (row.disk === disk ? { ...row, leaseId } : row)) };
   });
 }
@@ -112,7 +122,8 @@ export async function completeInitialReplication(
       copyOf: statement.pointInTime ?? null,
     };
     const disks = record.disks.map((each) => (each.disk === disk ? { ...each, ...arrived } : each));
-    const isLast = disks.every((each) => each.arrivedAt !== null);
+    if (findDisk(record, disk).joinedAtCycle === null) return { ...record, disks };
+    const isLast = joinedDisks({ disks }).every((each) => each.arrivedAt !== null);
     return {
       ...record,
       disks,

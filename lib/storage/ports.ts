@@ -82,6 +82,8 @@ export interface PageBlobPort {
   releaseLease(name: string, leaseId: string): Promise<void>;
   /** Adds one to the sequence number and returns it. From then on writes with an older fence fail. */
   raiseSequenceNumber(name: string, leaseId: string): Promise<number>;
+  /** Makes the blob longer; the new bytes are zeros, the sequence number stays. As long or longer already: no change. */
+  grow(name: string, sizeBytes: number, leaseId: string): Promise<void>;
   /** Makes a snapshot with this metadata (keys in lower case) and returns its id, unique within the blob. */
   snapshot(name: string, metadata: Readonly<Record<string, string>>): Promise<string>;
   listSnapshots(name: string): Promise<SnapshotInfo[]>;
@@ -156,6 +158,8 @@ export type RowWrite =
 export interface KeyRange {
   from?: string;
   to?: string;
+  /** Ends after this many rows. */
+  limit?: number;
 }
 
 /**

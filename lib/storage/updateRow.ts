@@ -17,13 +17,14 @@ export interface RowAddress<T> {
 
 /**
  * Stores what `change` makes of the row and returns it; repeats while others change the row in between, so `change` must be
- * pure. It may throw to refuse; returning the record itself writes nothing. `rows` are written in the same transaction.
+ * pure. It may throw to refuse; returning the record itself writes nothing. What `rows` returns,
+ * asked after each `change`, is written in the same transaction.
  * Throws `ResourceNotFound`, and `PreconditionFailed` when a row of `rows` cannot be written.
  */
 export async function updateRow<T>(
   { table, partition, key, schema, what }: RowAddress<T>,
   change: (record: T) => T,
-  rows: readonly RowWrite[] = [],
+  rows: () => readonly RowWrite[] = () => [],
 ): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     const row = await table.find(partition, key);
@@ -32,7 +33,7 @@ export async function updateRow<T>(
     const changed = change(current);
     if (changed === current) return current;
     try {
-      await table.transact(partition, [{ kind: 'replace', key, value: changed, etag: row.etag }, ...rows]);
+      await table.transact(partition, [{ kind: 'replace', key, value: changed, etag: row.etag }, ...rows()]);
       return changed;
     } catch (error) {
       if (!isLifeboatError(error, 'PreconditionFailed') || attempt >= maxAttempts) throw error;

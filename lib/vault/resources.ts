@@ -3,6 +3,8 @@
 import * as z from 'zod';
 import { LifeboatError } from '../errors.ts';
 import type { TablePort } from '../storage/ports.ts';
+import { policyRecord } from './policies.ts';
+import type { PolicyRecord } from './policies.ts';
 
 const fabricRecord = z.object({
   name: z.string(),
@@ -11,16 +13,6 @@ const fabricRecord = z.object({
   createdAt: z.iso.datetime(),
 });
 export type FabricRecord = z.infer<typeof fabricRecord>;
-
-const policyRecord = z.object({
-  name: z.string(),
-  recoveryPointHistoryHours: z.number(),
-  appConsistentFrequencyHours: z.number(),
-  replicationIntervalSeconds: z.number(),
-  onlineReplicationStartTime: z.string().nullable(),
-  storageAccountId: z.string().nullable(),
-});
-export type PolicyRecord = z.infer<typeof policyRecord>;
 
 const mappingRecord = z.object({
   name: z.string(),

@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { text } from 'node:stream/consumers';
+import { arrayBuffer, text } from 'node:stream/consumers';
 import { handleRequest } from '../../lib/api/handle.ts';
 import type { ApiContext } from '../../lib/api/http.ts';
 import type { ReplicationContext } from '../../lib/replication/context.ts';
@@ -36,6 +36,7 @@ export async function startService(
       query: url.searchParams,
       headers: new Map(Object.entries(request.headers).map(([name, value]) => [name, String(value)])),
       text: () => text(request),
+      bytes: async () => new Uint8Array(await arrayBuffer(request)),
     }).then(({ status, headers, body }) => {
       response.writeHead(status, { 'content-type': 'application/json', ...headers });
       response.end(body === undefined ? '' : JSON.stringify(body));

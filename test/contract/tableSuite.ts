@@ -1,7 +1,7 @@
 // The contract of TablePort, for any adapter. Partitions are never reused.
 import fc from 'fast-check';
 import { beforeAll, describe, expect, test } from 'vitest';
-import type { RowWrite, TablePort } from '../../lib/storage/ports.ts';
+import type { KeyRange, RowWrite, TablePort } from '../../lib/storage/ports.ts';
 import { codeOf, collect } from './outcomes.ts';
 
 let partitions = 0;
@@ -15,7 +15,7 @@ export function tableSuite(adapter: string, make: () => TablePort): void {
     });
 
     const insert = (key: string, value: unknown): RowWrite => ({ kind: 'insert', key, value });
-    const keysOf = async (partition: string, range?: { from?: string; to?: string }) =>
+    const keysOf = async (partition: string, range?: KeyRange) =>
       (await collect(port.list(partition, range))).map(({ key }) => key);
     const seeded = async (...keys: string[]) => {
       const partition = freshPartition();

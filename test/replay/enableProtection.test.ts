@@ -48,25 +48,29 @@ function run(answers: readonly unknown[]): { scheduled: string[]; inputs: unknow
   return { scheduled, inputs, isDone: step.done === true };
 }
 
-const begin = ['activity checkPrerequisites', 'activity createReplicas', 'activity startInitialReplication'];
+const begin = [
+  'activity checkPrerequisites',
+  'activity createReplicas',
+  'activity startInitialReplication',
+  'activity awaitInitialReplication',
+];
 const merge = 'activity mergeQueuedLogs';
+const ready = ok({ isReady: true });
+const notReady = ok({ isReady: false });
 
 describe('enableProtection', () => {
-  it('waits for the source, merges what queued, and finalizes', () => {
-    const merging = ok({ isMerged: false });
+  it('waits for its time and for the source, merges what queued, and finalizes', () => {
     const { scheduled, isDone } = run([
-      ok(),
-      ok(),
-      ok(),
-      undefined,
-      merging,
-      undefined,
-      ok({ isMerged: true }),
-      ok(),
+      ...[ok(), ok(), notReady, undefined, ready],
+      ...[notReady, undefined, ready],
+      ...[ok({ isMerged: false }), undefined, ok({ isMerged: true }), ok()],
     ]);
     expect(scheduled).toEqual([
-      ...begin,
-      'event initialReplicationCompleted',
+      ...begin.slice(0, 3),
+      'event changed',
+      ...begin.slice(2),
+      'event changed',
+      'activity awaitInitialReplication',
       merge,
       'timer 2026-01-01T00:00:02.000Z',
       merge,
@@ -76,7 +80,7 @@ describe('enableProtection', () => {
   });
 
   it('replays every prefix of a history to the same actions', () => {
-    const answers = [ok(), ok(), ok(), undefined, ok({ isMerged: true }), ok()];
+    const answers = [ok(), ok(), ready, notReady, undefined, ready, ok({ isMerged: true }), ok()];
     const whole = run(answers).scheduled;
     for (let length = 0; length <= answers.length; length++) {
       expect(run(answers.slice(0, length)).scheduled).toEqual(whole.slice(0, length + 1));
@@ -86,14 +90,28 @@ describe('enableProtection', () => {
   it('records the errors that a step returns, and ends', () => {
     const errors = [{ code: 'DiskUnsupported', message: 'Disk d is too large.' }];
     const { scheduled, inputs, isDone } = run([{ ok: false, errors }, ok()]);
-    expect(scheduled).toEqual(['activity checkPrerequisites', 'activity failProtection']);
-    expect(inputs[1]).toEqual({ ...job, errors });
+    expect(scheduled).toEqual(['activity checkPrerequisites', 'activity abandonJob']);
+    expect(inputs[1]).toEqual({ ...job, kind: 'enableProtection', end: { outcome: 'failed', errors } });
     expect(isDone).toBe(true);
+  });
+
+  it('puts things in order when it was cancelled, and touches nothing when it was superseded', () => {
+    const cancelled = run([ok(), { ok: false, stop: 'cancelled' }, ok()]);
+    expect(cancelled.inputs.at(-1)).toEqual({
+      ...job,
+      kind: 'enableProtection',
+      end: { outcome: 'cancelled' },
+    });
+    const superseded = run([ok(), { ok: false, stop: 'superseded' }]);
+    expect(superseded).toMatchObject({ isDone: true });
+    expect(superseded.scheduled).toHaveLength(2);
   });
 
   it('records a step that kept throwing until its retries were used up', () => {
     const { scheduled, inputs } = run([ok(), new Error('storage is gone'), ok()]);
-    expect(scheduled.at(-1)).toBe('activity failProtection');
-    expect(inputs.at(-1)).toMatchObject({ errors: [{ code: 'InternalError', message: 'storage is gone' }] });
+    expect(scheduled.at(-1)).toBe('activity abandonJob');
+    expect(inputs.at(-1)).toMatchObject({
+      end: { outcome: 'failed', errors: [{ code: 'InternalError', message: 'storage is gone' }] },
+    });
   });
 });

@@ -1,48 +1,12 @@
 // The API over storage in memory, called as a client would, without a Functions host.
 import { handleRequest } from '../../lib/api/handle.ts';
 import type { ApiContext, ApiResponse } from '../../lib/api/http.ts';
-import {
-  checkPrerequisites,
-  createTarget,
-  failProtection,
-  finalizeProtection,
-  mergeQueuedLogs,
-  startInitialReplication,
-} from '../../lib/protection/enable.ts';
-import type { ItemJob, OrchestrationClient } from '../../lib/protection/orchestrations.ts';
-import type { ReplicationContext } from '../../lib/replication/context.ts';
+import { OrchestrationRunner } from './orchestrationRunner.ts';
 import { testContext } from './protectedVm.ts';
 
 export const adminKey = 'key-of-the-tests';
 export const vault = '/subscriptions/s1/resourceGroups/rg/providers/Microsoft.RecoveryServices/vaults/v1';
 export const publicUrl = 'https://lifeboat.example';
-
-/** Runs the steps of the orchestration when it is started and when the event comes. */
-class StepRunner implements OrchestrationClient {
-  readonly #context: ReplicationContext;
-  readonly started = new Map<string, ItemJob>();
-
-  constructor(context: ReplicationContext) {
-    this.#context = context;
-  }
-
-  async start(_name: string, instanceId: string, input: object): Promise<void> {
-    if (this.started.has(instanceId)) return;
-    const job = input as ItemJob;
-    this.started.set(instanceId, job);
-    const errors = await checkPrerequisites(this.#context, job);
-    if (errors.length > 0) return failProtection(this.#context, job, errors);
-    await createTarget(this.#context, job);
-    await startInitialReplication(this.#context, job);
-  }
-
-  async raiseEvent(instanceId: string): Promise<void> {
-    const job = this.started.get(instanceId);
-    if (!job) return;
-    await mergeQueuedLogs(this.#context, job, {});
-    await finalizeProtection(this.#context, job);
-  }
-}
 
 export interface TestApi {
   context: ApiContext;
@@ -58,7 +22,7 @@ export function testApi(): TestApi {
   const replication = testContext();
   const context: ApiContext = {
     replication,
-    orchestrations: new StepRunner(replication),
+    orchestrations: new OrchestrationRunner(replication),
     signer: {
       replicaWriteUrl: async (name) => `https://account.example/replicas/${name}?sig=w`,
       deltaCreateUrl: async (name) => `https://account.example/deltas/${name}?sig=c`,
@@ -77,6 +41,7 @@ export function testApi(): TestApi {
       query: url.searchParams,
       headers: new Map(Object.entries(headers)),
       text: async () => text,
+      bytes: async () => Buffer.from(text),
     });
   };
   return { context, call };

@@ -7,6 +7,7 @@ import type { HrlWrite } from '../../lib/hrl/writer.ts';
 import type { FaultPoint } from '../../lib/faults/points.ts';
 import { noFaults } from '../../lib/faults/points.ts';
 import { stableGuid } from '../../lib/ids.ts';
+import { itemRecord } from '../../lib/protection/item.ts';
 import type { ItemRecord, RecoveryPointRecord } from '../../lib/protection/item.ts';
 import { getItem, insertItem, listRecoveryPoints, updateItem } from '../../lib/protection/itemStore.ts';
 import { transition } from '../../lib/protection/states.ts';
@@ -98,7 +99,7 @@ export class ProtectedVm {
 
   /** Rows as after the orchestration's first steps: the source may upload. */
   async startInitialReplication(): Promise<void> {
-    const record: ItemRecord = {
+    const record = itemRecord.parse({
       ...{
         item: this.item,
         name: this.item,
@@ -119,7 +120,7 @@ export class ProtectedVm {
         ...{ leaseId: null, arrivedAt: null, copyOf: null, fence: 0, lastLogId: null },
       })),
       ...{ consistentFromCycle: 1, appliedCycle: 0, applying: null, healthErrors: [] },
-    };
+    });
     await insertItem(this.storage, record);
     await createReplicas(this.context, record);
     await updateItem(this.storage.items, this.item, (current) => ({

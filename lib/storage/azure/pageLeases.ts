@@ -1,13 +1,14 @@
 // The infinite lease of a replica and its fencing number. The lease id is the caller's, so that taking it again after
 // a crash, or after an emulator's restart let it expire, is the same call.
 import { LifeboatError } from '../../errors.ts';
+import { assertPageBlobSize } from '../pageBounds.ts';
 import type { PageBlobPort } from '../ports.ts';
 import { hasServiceCode, isNotFound } from './errors.ts';
 import type { PageContainer } from './pageContainer.ts';
 
 const infinite = -1;
 
-type PageLeasePort = Pick<PageBlobPort, 'holdLease' | 'releaseLease' | 'raiseSequenceNumber'>;
+type PageLeasePort = Pick<PageBlobPort, 'holdLease' | 'releaseLease' | 'raiseSequenceNumber' | 'grow'>;
 
 export function pageLeases(container: PageContainer): PageLeasePort {
   const { connection } = container;
@@ -35,6 +36,19 @@ export function pageLeases(container: PageContainer): PageLeasePort {
           if (info?.isLeased === true) throw error;
         }
       });
+    },
+    async grow(name, sizeBytes, leaseId) {
+      assertPageBlobSize(container.path(name), sizeBytes);
+      const info = await container.find(name);
+      if (info === undefined)
+        throw new LifeboatError('BlobNotFound', `${container.path(name)}: there is no such blob`);
+      // Asked for also when the blob is long enough, so that a wrong lease id never goes unnoticed.
+      const target = Math.max(info.sizeBytes, sizeBytes);
+      const blob = container.client(name);
+      await connection.safely({ what: `grow ${container.path(name)}` }, (abortSignal) =>
+        blob.resize(target, { abortSignal, conditions: { leaseId } }),
+      );
+      container.forgetSize(name);
     },
     async raiseSequenceNumber(name, leaseId) {
       const blob = container.client(name);

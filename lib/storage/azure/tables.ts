@@ -32,7 +32,9 @@ export function azureTable(connection: AzureConnection, tableName: string): Tabl
     },
     async *list(partition, range = {}) {
       assertKey('partition', partition);
-      yield* listRows(connection, client, { what: `list ${tableName}`, filter: filterOf(partition, range) });
+      const what = `list ${tableName}`;
+      const limit = range.limit ?? Infinity;
+      yield* listRows(connection, client, { what, filter: filterOf(partition, range), limit });
     },
     async transact(partition, writes) {
       assertTransaction(partition, writes);
@@ -80,21 +82,24 @@ async function submit(
 async function* listRows(
   connection: AzureConnection,
   client: TableClient,
-  { what, filter }: { what: string; filter: string },
+  { what, filter, limit }: { what: string; filter: string; limit: number },
 ): AsyncGenerator<Row> {
   let continuationToken: string | undefined;
+  let left = limit;
+  if (left <= 0) return;
   do {
     const from = continuationToken === undefined ? {} : { continuationToken };
     const page = await connection.safely({ what }, (abortSignal) =>
       client
         .listEntities<Entity>({ queryOptions: { filter }, abortSignal })
-        .byPage({ ...from, maxPageSize: pageOfRows })
+        .byPage({ ...from, maxPageSize: Math.min(pageOfRows, left) })
         .next(),
     );
     if (page.done === true) return;
     for (const entity of page.value) yield toRow(entity);
+    left -= page.value.length;
     continuationToken = page.value.continuationToken;
-  } while (continuationToken !== undefined);
+  } while (continuationToken !== undefined && left > 0);
 }
 
 function filterOf(partition: string, { from, to }: KeyRange): string {

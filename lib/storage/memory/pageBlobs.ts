@@ -80,6 +80,12 @@ export function memoryPageBlobs(readSource: ReadCopySource): PageBlobPort {
       assertLease(name, blob, leaseId);
       return ++blob.sequenceNumber;
     },
+    async grow(name, sizeBytes, leaseId) {
+      assertPageBlobSize(name, sizeBytes);
+      const blob = get(name);
+      assertLease(name, blob, leaseId);
+      blob.sizeBytes = Math.max(blob.sizeBytes, sizeBytes);
+    },
     ...memorySnapshots(blobs),
     async delete(name, leaseId) {
       const blob = blobs.get(name);

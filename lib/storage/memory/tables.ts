@@ -26,12 +26,15 @@ export function memoryTable(): TablePort {
     async *list(partition, range = {}) {
       assertKey('partition', partition);
       const rows = partitions.get(partition) ?? new Map<string, StoredRow>();
+      let left = range.limit ?? Infinity;
       // A listing is of the rows that exist when it starts; later writes may or may not be seen, as in the service.
       for (const key of [...rows.keys()].sort()) {
         if (range.from !== undefined && key < range.from) continue;
-        if (range.to !== undefined && key >= range.to) return;
+        if ((range.to !== undefined && key >= range.to) || left <= 0) return;
         const stored = rows.get(key);
-        if (stored !== undefined) yield toRow(key, stored);
+        if (stored === undefined) continue;
+        left--;
+        yield toRow(key, stored);
       }
     },
     async transact(partition, writes) {

@@ -1,0 +1,117 @@
+// Every activity: what it does for which job. The work is in lib; here is only which step a name stands for, and that a step
+// first asks whether its job may go on.
+import { abandonAddDisk, awaitDisk, prepareDisk } from '../../lib/protection/addDiskSteps.ts';
+import type { AddDiskJob } from '../../lib/protection/addDiskSteps.ts';
+import {
+  abandonDisable,
+  awaitRelease,
+  deleteReplicaData,
+  drainBeforeDeletion,
+  forgetItem,
+} from '../../lib/protection/disable.ts';
+import type { DisableJob } from '../../lib/protection/disable.ts';
+import {
+  abandonEnable,
+  awaitInitialReplication,
+  checkPrerequisites,
+  createTarget,
+  finalizeProtection,
+  mergeQueuedLogs,
+  startInitialReplication,
+} from '../../lib/protection/enableSteps.ts';
+import type { ErrorRecord } from '../../lib/errors.ts';
+import type { BadEnd } from '../../lib/protection/itemJobs.ts';
+import type { ItemJob, OrchestratedKind } from '../../lib/protection/orchestrations.ts';
+import {
+  abandonResync,
+  awaitResyncLog,
+  beginResync,
+  completeResync,
+  digestReplicas,
+} from '../../lib/protection/resyncSteps.ts';
+import { abandonScrub, requestScrub, scrubPoint } from '../../lib/protection/scrub.ts';
+import type { ReplicationContext } from '../../lib/replication/context.ts';
+import type { ActivityName } from '../../orchestrators/activities.ts';
+
+/** Several errors at once, all of them final. */
+export class FailedChecks extends Error {
+  readonly errors: readonly ErrorRecord[];
+
+  constructor(errors: readonly ErrorRecord[]) {
+    super(errors.map(({ message }) => message).join(' '));
+    this.name = 'FailedChecks';
+    this.errors = errors;
+  }
+}
+
+/** When an activity must have returned, so that it fits into one function invocation. */
+export interface ActivityLimits {
+  stopAt: Date;
+}
+
+/** One step of a job. May run more than once for one call. Returns what its orchestrator reads; undefined = nothing. */
+export type Activity<Input extends ItemJob = ItemJob> = (
+  context: ReplicationContext,
+  input: Input,
+  limits: ActivityLimits,
+) => Promise<object | undefined>;
+
+const none = async (work: Promise<void>): Promise<undefined> => {
+  await work;
+  return undefined;
+};
+
+/** Turns returned problems into the failure of the job. */
+async function checked(problems: Promise<readonly ErrorRecord[]>): Promise<undefined> {
+  const errors = await problems;
+  if (errors.length > 0) throw new FailedChecks(errors);
+  return undefined;
+}
+
+type AbandonInput = ItemJob & { kind: OrchestratedKind; end: BadEnd };
+
+const abandon = async (context: ReplicationContext, input: AbandonInput): Promise<undefined> => {
+  const { kind, end } = input;
+  switch (kind) {
+    case 'enableProtection':
+      return none(abandonEnable(context, input, end));
+    case 'disableProtection':
+      return none(abandonDisable(context, input, end));
+    case 'addDisk':
+      return none(abandonAddDisk(context, input as AbandonInput & AddDiskJob, end));
+    case 'resynchronize':
+      return none(abandonResync(context, input, end));
+    case 'scrub':
+      return none(abandonScrub(context, input, end));
+  }
+};
+
+type ResyncJob = ItemJob & { startedBy: 'schedule' | 'user' };
+
+// Each orchestrator gives its activities the input of its own job; the table is where that is known.
+export const activityTable: Record<ActivityName, Activity<never>> = {
+  checkPrerequisites: (context, job: ItemJob) => checked(checkPrerequisites(context, job)),
+  createReplicas: (context, job: ItemJob) => none(createTarget(context, job)),
+  startInitialReplication: (context, job: ItemJob) => startInitialReplication(context, job),
+  awaitInitialReplication: (context, job: ItemJob) => awaitInitialReplication(context, job),
+  mergeQueuedLogs: (context, job: ItemJob, limits) => mergeQueuedLogs(context, job, limits),
+  finalizeProtection: (context, job: ItemJob) => checked(finalizeProtection(context, job)),
+  awaitRelease: (context, job: DisableJob) => awaitRelease(context, job),
+  drainBeforeDeletion: (context, job: DisableJob, limits) => drainBeforeDeletion(context, job, limits),
+  deleteReplicaData: (context, job: DisableJob) => deleteReplicaData(context, job),
+  forgetItem: (context, job: ItemJob) => none(forgetItem(context, job)),
+  prepareDisk: (context, job: AddDiskJob) => checked(prepareDisk(context, job)),
+  awaitDisk: (context, job: AddDiskJob) => awaitDisk(context, job),
+  beginResync: (context, job: ResyncJob) => beginResync(context, job),
+  digestReplicas: (context, job: ItemJob, limits) => digestReplicas(context, job, limits),
+  awaitResyncLog: (context, job: ItemJob, limits) => awaitResyncLog(context, job, limits),
+  completeResync: (context, job: ItemJob) => none(completeResync(context, job)),
+  requestScrub: (context, job: ItemJob) => none(requestScrub(context, job)),
+  scrubPoint: (context, job: ItemJob, limits) => scrubPoint(context, job, limits),
+  abandonJob: (context, input: AbandonInput) => abandon(context, input),
+};
+
+/** Steps that run although the job was cancelled or superseded: they put things in order. */
+const ungated: ReadonlySet<ActivityName> = new Set(['abandonJob', 'forgetItem']);
+
+export const isGated = (name: ActivityName): boolean => !ungated.has(name);

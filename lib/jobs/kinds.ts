@@ -1,0 +1,130 @@
+// The kinds of job: names as Site Recovery's clients know them, steps as people read them, and what may be done with one.
+import type { JobKindName } from './job.ts';
+
+export interface JobKind {
+  scenario: string;
+  friendlyName: string;
+  targetType: string;
+  steps: readonly { taskId: string; name: string; friendlyName: string }[];
+  /** It can be stopped at a safe point. */
+  isCancellable: boolean;
+  /** A failed or cancelled one can be started again with the same input. */
+  isRestartable: boolean;
+}
+
+const step = (taskId: string, name: string, friendlyName: string) => ({ taskId, name, friendlyName });
+
+/** A change of configuration, done when it is answered. */
+const immediate = (
+  scenario: string,
+  friendlyName: string,
+  targetType: string,
+  taskId: string,
+  taskName: string,
+): JobKind => ({
+  ...{ scenario, friendlyName, targetType, isCancellable: false, isRestartable: false },
+  steps: [step(taskId, scenario, taskName)],
+});
+
+const protectionEntity = { targetType: 'ProtectionEntity', isCancellable: true, isRestartable: true };
+
+export const jobKinds = {
+  enableProtection: {
+    ...protectionEntity,
+    scenario: 'EnableDr',
+    friendlyName: 'Enable replication',
+    steps: [
+      step(
+        'EnableProtectionPreflightChecksTask',
+        'EnableProtectionPrerequisitesCheck',
+        'Prerequisites check for enabling protection',
+      ),
+      step('CreateProtectionTargetTask', 'CreateProtectionTarget', 'Identifying the replication target'),
+      step('EnableProtectionTask', 'EnableProtection', 'Enabling protection'),
+      step('StartInitialReplicationTask', 'VmStartInitialReplication', 'Initial replication'),
+      step('MergeQueuedLogsTask', 'MergeQueuedLogs', 'Merging the changes logged meanwhile'),
+      step('FinalizeProtectionTask', 'FinalizeProtection', 'Finalizing protection'),
+    ],
+  },
+  disableProtection: {
+    ...protectionEntity,
+    isCancellable: false,
+    scenario: 'DisableDr',
+    friendlyName: 'Disable replication',
+    steps: [
+      step(
+        'DisableProtectionPreflightChecksTask',
+        'DisableProtectionPrerequisitesCheck',
+        'Prerequisites check',
+      ),
+      step('ReleaseSourceTask', 'ReleaseSource', 'Releasing the source machine'),
+      step('DrainLogsTask', 'DrainLogs', 'Merging what has arrived'),
+      step('DeleteReplicaTask', 'DeleteReplica', 'Deleting replica data'),
+      step('UpdateDraStateTask', 'UpdateDraState', 'Forgetting the protected item'),
+    ],
+  },
+  updateProtection: {
+    ...protectionEntity,
+    isCancellable: false,
+    scenario: 'UpdateVmProperties',
+    friendlyName: 'Update the virtual machine properties',
+    steps: [step('UpdateVmPropertiesTask', 'UpdateVmProperties', 'Updating the properties')],
+  },
+  addDisk: {
+    ...protectionEntity,
+    scenario: 'AddDisks',
+    friendlyName: 'Add a disk to replication',
+    steps: [
+      step('AddDisksPreflightChecksTask', 'AddDisksPrerequisitesCheck', 'Prerequisites check'),
+      step('CreateProtectionTargetTask', 'CreateProtectionTarget', 'Creating the replica of the disk'),
+      step('StartInitialReplicationTask', 'VmStartInitialReplication', 'Initial replication of the disk'),
+      step('JoinDiskTask', 'JoinDisk', 'Waiting for the first cycle that includes the disk'),
+    ],
+  },
+  growDisk: {
+    ...protectionEntity,
+    isCancellable: false,
+    scenario: 'ResizeDisks',
+    friendlyName: 'Grow a replicated disk',
+    steps: [step('ResizeDisksTask', 'ResizeDisks', 'Growing the replica')],
+  },
+  removeDisk: {
+    ...protectionEntity,
+    isCancellable: false,
+    scenario: 'RemoveDisks',
+    friendlyName: 'Remove a disk from replication',
+    steps: [step('RemoveDisksTask', 'RemoveDisks', 'Removing the disk')],
+  },
+  resynchronize: {
+    ...protectionEntity,
+    scenario: 'RepairReplication',
+    friendlyName: 'Resynchronize',
+    steps: [
+      step('BeginResyncTask', 'BeginResync', 'Setting the replica apart'),
+      step('ComputeDigestsTask', 'ComputeDigests', 'Computing digests of the replica'),
+      step('CompareTask', 'Compare', 'The source compares and sends the difference'),
+      step('CompleteResyncTask', 'CompleteResync', 'Resuming replication'),
+    ],
+  },
+  scrub: {
+    ...protectionEntity,
+    scenario: 'VerifyReplica',
+    friendlyName: 'Compare the replica with the source',
+    steps: [
+      step('RequestDigestsTask', 'RequestDigests', 'Waiting for digests of the source'),
+      step('ComputeDigestsTask', 'ComputeDigests', 'Computing digests of the recovery point'),
+      step('CompareTask', 'Compare', 'Comparing'),
+    ],
+  },
+  createSite: immediate('CreateSite', 'Create a site', 'Server', 'CreateSiteTask', 'Creating the site'),
+  createPolicy: immediate(
+    ...(['AddProtectionProfile', 'Create replication policy', 'ProtectionProfile'] as const),
+    ...(['AddProtectionProfileTask', 'Creating the replication policy'] as const),
+  ),
+  associatePolicy: immediate(
+    ...(['AssociateProtectionProfile', 'Associate replication policy', 'ProtectionProfile'] as const),
+    ...(['PairCloudTask', 'Associating the replication policy'] as const),
+  ),
+} satisfies Record<string, JobKind>;
+
+export const kindOf = (name: JobKindName): JobKind => jobKinds[name];

@@ -1,0 +1,206 @@
+// Durable in a test process: the product's own orchestrators, replayed from a recorded history at every step, with the
+// product's own activities. Time is the context's clock; what the "process" knew survives its death, as in Durable.
+import type { OrchestrationContext, Task } from 'durable-functions';
+import { runActivity } from '../../functions/activities/run.ts';
+import { LifeboatError } from '../../lib/errors.ts';
+import { changedEvent } from '../../lib/protection/orchestrations.ts';
+import type { ItemJob, OrchestratedKind, OrchestrationClient } from '../../lib/protection/orchestrations.ts';
+import type { ReplicationContext } from '../../lib/replication/context.ts';
+import type { ActivityName, ActivityResult } from '../../orchestrators/activities.ts';
+import { addDisk } from '../../orchestrators/addDisk.ts';
+import { disableProtection } from '../../orchestrators/disableProtection.ts';
+import { enableProtection } from '../../orchestrators/enableProtection.ts';
+import { resynchronize } from '../../orchestrators/resynchronize.ts';
+import { scrub } from '../../orchestrators/scrub.ts';
+
+type Orchestrator = (context: OrchestrationContext) => Generator<Task, void, never>;
+
+export const orchestrators: Record<OrchestratedKind, Orchestrator> = {
+  enableProtection,
+  disableProtection,
+  addDisk,
+  resynchronize,
+  scrub,
+};
+
+type Asked =
+  | { kind: 'activity'; name: string; input: object }
+  | { kind: 'event'; name: string }
+  | { kind: 'timer'; at: string }
+  | { kind: 'any'; tasks: Asked[] };
+
+/** What the orchestrator asked for and how it ended; `at` is the time that it then reads. */
+export interface HistoryEntry {
+  asked: string;
+  at: string;
+  value: unknown;
+}
+
+interface Instance {
+  kind: OrchestratedKind;
+  input: object;
+  startedAt: string;
+  history: HistoryEntry[];
+  events: number;
+  isOver: boolean;
+  isRunning: boolean;
+  /** Set while an activity waits for its next try. */
+  retryAt: number | undefined;
+  attempt: number;
+}
+
+interface Replay {
+  asked: Asked | undefined;
+}
+
+const firstRetryMs = 5000;
+const longestRetryMs = 30 * 60_000;
+
+const textOf = (asked: Asked): string => JSON.stringify(asked);
+
+/** The context that an orchestrator sees: it asks, and reads its own time. */
+function contextOf(input: object, now: () => Date): OrchestrationContext {
+  const task = (asked: Asked): Asked & { isCompleted: boolean; cancel: () => void } => ({
+    ...asked,
+    isCompleted: false,
+    cancel: () => undefined,
+  });
+  return {
+    df: {
+      getInput: () => input,
+      get currentUtcDateTime() {
+        return now();
+      },
+      callActivityWithRetry: (name: string, _retry: unknown, given: object) =>
+        task({ kind: 'activity', name, input: given }),
+      waitForExternalEvent: (name: string) => task({ kind: 'event', name }),
+      createTimer: (at: Date) => task({ kind: 'timer', at: at.toISOString() }),
+      Task: { any: (tasks: Asked[]) => task({ kind: 'any', tasks }) },
+    },
+  } as unknown as OrchestrationContext;
+}
+
+export class OrchestrationRunner implements OrchestrationClient {
+  readonly instances = new Map<string, Instance>();
+  /** Replaced by a test that lets the process die. */
+  context: ReplicationContext;
+  /** Events that get lost. */
+  losesEvents = false;
+
+  constructor(context: ReplicationContext) {
+    this.context = context;
+  }
+
+  async start(name: string, instanceId: string, input: object): Promise<void> {
+    if (this.instances.has(instanceId)) return;
+    this.instances.set(instanceId, {
+      ...{ kind: name as OrchestratedKind, input, startedAt: this.context.clock.now().toISOString() },
+      ...{ history: [], events: 0, isOver: false, isRunning: false, retryAt: undefined, attempt: 0 },
+    });
+    await this.#advance(instanceId);
+  }
+
+  async raiseEvent(instanceId: string, eventName: string): Promise<void> {
+    const instance = this.instances.get(instanceId);
+    if (!instance || instance.isOver || this.losesEvents) return;
+    if (eventName !== changedEvent) throw new Error(`nobody waits for event ${eventName}`);
+    instance.events++;
+    await this.#advance(instanceId);
+  }
+
+  /** Everything that can go on now: timers and retries that are due, activities that a death cut. */
+  async run(): Promise<void> {
+    for (const id of [...this.instances.keys()]) await this.#advance(id);
+  }
+
+  /** Replays the history; returns what the orchestrator asks for next, undefined at its end. */
+  #replay(instance: Instance): Replay {
+    let now = instance.startedAt;
+    const generator = orchestrators[instance.kind](contextOf(instance.input, () => new Date(now)));
+    const step = (value: unknown) => generator.next(value as never) as IteratorResult<unknown, void>;
+    let result = step(undefined);
+    for (const entry of instance.history) {
+      if (result.done)
+        throw new Error(`${instance.kind} is not deterministic: it ended before ${entry.asked}`);
+      const asked = textOf(result.value as Asked);
+      if (asked !== entry.asked)
+        throw new Error(`${instance.kind} is not deterministic: ${asked} instead of ${entry.asked}`);
+      now = entry.at;
+      if (entry.asked.includes('"any"')) {
+        // The timer of the pair is completed when it was the one that fired.
+        const tasks = (result.value as { tasks: { kind: string; isCompleted?: boolean }[] }).tasks;
+        for (const each of tasks) each.isCompleted = each.kind === entry.value;
+      }
+      result = step(entry.value);
+    }
+    return { asked: result.done ? undefined : (result.value as Asked) };
+  }
+
+  async #advance(id: string): Promise<void> {
+    const instance = this.instances.get(id);
+    if (!instance || instance.isOver || instance.isRunning) return;
+    instance.isRunning = true;
+    try {
+      while (await this.#step(instance));
+    } finally {
+      instance.isRunning = false;
+    }
+  }
+
+  /** One task of the instance; false when it has to wait, or is over. */
+  async #step(instance: Instance): Promise<boolean> {
+    const { asked } = this.#replay(instance);
+    if (!asked) {
+      instance.isOver = true;
+      return false;
+    }
+    const outcome = await this.#outcomeOf(instance, asked);
+    if (outcome === undefined) return false;
+    instance.history.push({ asked: textOf(asked), at: this.context.clock.now().toISOString(), ...outcome });
+    return true;
+  }
+
+  async #outcomeOf(instance: Instance, asked: Asked): Promise<{ value: unknown } | undefined> {
+    const now = this.context.clock.now().getTime();
+    switch (asked.kind) {
+      case 'event':
+        if (instance.events === 0) return undefined;
+        instance.events--;
+        return { value: null };
+      case 'timer':
+        return now >= Date.parse(asked.at) ? { value: null } : undefined;
+      case 'any': {
+        for (const each of asked.tasks) {
+          const outcome = await this.#outcomeOf(instance, each);
+          if (outcome) return { value: each.kind };
+        }
+        return undefined;
+      }
+      case 'activity':
+        return this.#activity(instance, asked.name as ActivityName, asked.input as ItemJob, now);
+    }
+  }
+
+  async #activity(
+    instance: Instance,
+    name: ActivityName,
+    input: ItemJob,
+    now: number,
+  ): Promise<{ value: ActivityResult<object | null> } | undefined> {
+    if (instance.retryAt !== undefined && now < instance.retryAt) return undefined;
+    try {
+      const stopAt = new Date(now + 5 * 60_000);
+      // JSON, as the protocol has it.
+      const given = JSON.parse(JSON.stringify(input)) as ItemJob;
+      const value = await runActivity(this.context, name, given, { stopAt });
+      instance.retryAt = undefined;
+      instance.attempt = 0;
+      return { value: JSON.parse(JSON.stringify(value)) as ActivityResult<object | null> };
+    } catch (error) {
+      if (!(error instanceof LifeboatError)) throw error;
+      const pauseMs = Math.min(longestRetryMs, firstRetryMs * 2 ** instance.attempt++);
+      instance.retryAt = this.context.clock.now().getTime() + pauseMs;
+      return undefined;
+    }
+  }
+}
