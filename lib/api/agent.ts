@@ -37,9 +37,15 @@ export const phaseOf = (record: ItemRecord): string => {
 };
 
 /** Metadata that the disk's next log must carry, beside the optional ones. */
-function logMetadata(record: ItemRecord, { joinedAtCycle, resync }: DiskRecord): Record<string, string> {
+function logMetadata(
+  record: ItemRecord,
+  { disk, joinedAtCycle, resync }: DiskRecord,
+  { waiting }: PendingLogs,
+): Record<string, string> {
   const isSet = isSetApart(record);
-  const isResync = joinedAtCycle === null || (isSet && resync !== null);
+  // Sent already, in a cycle that waits: from there on ordinary logs follow.
+  const isSent = [...waiting.values()].some((logs) => logs.get(disk)?.metadata['kind'] === 'resync');
+  const isResync = !isSent && (joinedAtCycle === null || (isSet && resync !== null));
   return {
     kind: isResync ? 'resync' : 'delta',
     ...(isSet && record.resync ? { generation: String(record.resync.generation) } : {}),
@@ -87,7 +93,7 @@ async function diskAssignment(
       blobName: delta,
       isUploaded: next.pending.waiting.get(next.cycle)?.has(disk) ?? false,
       previousUniqueId: isSetApart(record) && row.resync ? null : row.lastLogId,
-      metadata: logMetadata(record, row),
+      metadata: logMetadata(record, row, next.pending),
       uploadUrl: await signer.deltaCreateUrl(delta, expiresAt),
       expiresAt: expiresAt.toISOString(),
     },

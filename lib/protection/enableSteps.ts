@@ -3,6 +3,7 @@
 import { LifeboatError } from '../errors.ts';
 import type { ErrorRecord } from '../errors.ts';
 import { findMachine } from '../inventory/inventory.ts';
+import type { MachineRecord } from '../inventory/inventory.ts';
 import { updateJob } from '../jobs/jobStore.ts';
 import { fulfilOperation, suspendStep } from '../jobs/progress.ts';
 import { plan } from '../agenda/agenda.ts';
@@ -31,11 +32,24 @@ export async function checkPrerequisites(
 ): Promise<ErrorRecord[]> {
   const { storage } = context;
   await beginStep(context, jobId, 'EnableProtectionPreflightChecksTask');
-  const record = await getItem(storage.items, item);
-  const machine = await findMachine(storage.inventory, record.fabric, record.machine);
+  const before = await getItem(storage.items, item);
+  const machine = await findMachine(storage.inventory, before.fabric, before.machine);
+  const record = machine ? await refreshDisks(context, item, machine) : before;
   const errors = await checkMachine(storage, record, machine);
   if (errors.length === 0) await endStep(context, jobId, 'EnableProtectionPreflightChecksTask');
   return errors;
+}
+
+/** What the inventory says of the disks now; nothing of them is here yet. */
+function refreshDisks(context: ReplicationContext, item: string, machine: MachineRecord): Promise<ItemRecord> {
+  return updateItem(context.storage.items, item, (record) => {
+    if (record.state !== 'EnablingProtection') return record;
+    const disks = record.disks.map((row) => {
+      const reported = machine.disks.find(({ id }) => id === row.disk);
+      return reported ? { ...row, name: reported.name, type: reported.type, sizeBytes: reported.sizeBytes } : row;
+    });
+    return { ...record, disks };
+  });
 }
 
 /** Step 2: the empty replicas. */
@@ -139,7 +153,7 @@ export async function finalizeProtection(context: ReplicationContext, job: ItemJ
   const errors = await checkTarget(context.storage.vault, record);
   if (errors.length > 0) return errors;
   await requireValidReplicas(context, record);
-  await plan(context, 'retention', job.item, isoNow(context));
+  for (const kind of ['retention', 'scrub'] as const) await plan(context, kind, job.item, isoNow(context));
   await endStep(context, job.jobId, 'FinalizeProtectionTask');
   await finishJob(context, job, (current) => ({
     ...current,

@@ -1,5 +1,6 @@
 // What a timer does when it looks at an item: statistics, copy progress, health, and the events that tell of it. Idempotent; says
 // when to look again (lib/agenda).
+import { plan } from '../agenda/agenda.ts';
 import { recordEvent } from '../events/events.ts';
 import type { ReplicationContext } from '../replication/context.ts';
 import type { HourBucket } from '../rpo/bucket.ts';
@@ -60,6 +61,9 @@ export async function lookAtHealth(
   if (before.state === 'EnablingProtection' && before.currentJob !== null && before.startAt !== null)
     await orchestrations.raiseEvent(before.currentJob, changedEvent);
   await copyProgress(context, before);
+  // The policy began to want comparisons.
+  if (policy?.scrubEveryDays != null && before.state === 'Protected' && !before.agenda.scrub)
+    await plan(context, 'scrub', before.item, now.toISOString());
   const missedCycles = policy ? await statisticsOf(context, before, policy) : null;
   let closed: readonly HourBucket[] = [];
   const after = await updateItem(

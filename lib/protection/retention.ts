@@ -7,8 +7,10 @@ import { findPolicy, retentionOf } from '../vault/policies.ts';
 import type { ItemRecord, RecoveryPointRecord } from './item.ts';
 import { findItem, listRecoveryPoints, pointKey, updateItem } from './itemStore.ts';
 
-/** Longest pause between two looks at the recovery points of an item: pins and policies change. */
-const longestPruneMs = 24 * 3_600_000;
+/** Longest pause between two looks at the recovery points of an item: points come, pins and policies change. */
+const longestPruneMs = 3_600_000;
+/** A look reads all points of the item: it comes the more seldom the more there are, but at least every hour. */
+const pauseAPointMs = 1250;
 const shortestPruneMs = 60_000;
 
 async function prunePoint(
@@ -111,6 +113,7 @@ export async function lookAtRetention(
   await deleteRetiredDisks(context, current, listed);
   await pruneHours(context, record.item);
   await pruneCycles(context, record);
-  const next = nextPruneAt(keep, retentionOf(policy), now);
-  return later(Math.min(next?.getTime() ?? Infinity, now.getTime() + longestPruneMs));
+  const next = nextPruneAt(keep, retentionOf(policy), now)?.getTime() ?? Infinity;
+  const soonest = now.getTime() + keep.length * pauseAPointMs;
+  return later(Math.min(Math.max(next, soonest), now.getTime() + longestPruneMs));
 }

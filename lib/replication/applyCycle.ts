@@ -263,7 +263,7 @@ export async function applyCycle(
     moment,
     disks: merged.map(({ disk, fence, applied }, index) => ({
       ...{ disk, fence, log: applied },
-      isResync: logs[index]?.blob.metadata['kind'] === 'resync',
+      isResync: logs[index]?.isResync ?? false,
     })),
   };
   if (cycle >= attempt.record.consistentFromCycle) {

@@ -15,6 +15,7 @@ import type { BlobInfo, ByteRange } from '../storage/ports.ts';
 import type { ReplicationContext } from './context.ts';
 import { parseDeltaName } from './names.ts';
 import { refuseLog } from './refuse.ts';
+import { startsChain } from './supersede.ts';
 
 const readBytes = 8 * 1024 * 1024;
 /** Logs of one cycle that are read at once: two keep the processor busy while the storage answers. */
@@ -25,6 +26,8 @@ export interface CheckedLog {
   disk: DiskRecord;
   blob: BlobInfo;
   verified: VerifiedHrl;
+  /** It starts a new chain: the disk is resynchronized by it, or joins with it. */
+  isResync: boolean;
   /** Where the log has long runs of zeros; the merge clears them without having to read them again. */
   zeroRuns: ByteRange[];
 }
@@ -44,8 +47,13 @@ function isRefusal(error: unknown): error is LifeboatError {
   );
 }
 
-async function checkLog(context: ReplicationContext, disk: DiskRecord, blob: BlobInfo): Promise<CheckedLog> {
-  const isResync = blob.metadata['kind'] === 'resync';
+async function checkLog(
+  context: ReplicationContext,
+  record: ItemRecord,
+  disk: DiskRecord,
+  blob: BlobInfo,
+): Promise<CheckedLog> {
+  const isResync = startsChain(record, disk, blob);
   const sha256 = blob.metadata['sha256'];
   const zeros = new ZeroRunRecorder();
   const release = await mergeMemory.take(Math.min(2 * readBytes, blob.sizeBytes));
@@ -53,11 +61,10 @@ async function checkLog(context: ReplicationContext, disk: DiskRecord, blob: Blo
     const verified = await verifyHrl(recordingZeros(blobSource(context.storage.deltas, blob), zeros), {
       diskSizeBytes: disk.sizeBytes,
       ...(sha256 === undefined ? {} : { sha256 }),
-      // A resync log starts a new chain.
       ...(disk.lastLogId === null || isResync ? {} : { previousUniqueId: disk.lastLogId }),
     });
     if (disk.resync?.reason === 'LogChainBroken' && !isResync) requirePredecessor(disk, blob, verified);
-    return { disk, blob, verified, zeroRuns: zeros.runs() };
+    return { disk, blob, verified, isResync, zeroRuns: zeros.runs() };
   } finally {
     release();
   }
@@ -86,7 +93,7 @@ export async function checkCycle(
   });
   await forEachBounded(work.entries(), { concurrency: checksAtOnce }, async ([index, { disk, blob }]) => {
     try {
-      outcomes[index] = await checkLog(context, disk, blob);
+      outcomes[index] = await checkLog(context, record, disk, blob);
     } catch (error) {
       if (!isRefusal(error)) throw error;
       outcomes[index] = { disk, blob, error };

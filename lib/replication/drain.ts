@@ -10,7 +10,7 @@ import { findPolicy } from '../vault/policies.ts';
 import { applyCycle, recordBaseline } from './applyCycle.ts';
 import { checkCycle, settleStaleLog } from './checkCycle.ts';
 import type { ReplicationContext } from './context.ts';
-import { formatDeltaName, replicaName } from './names.ts';
+import { formatDeltaName, parseDeltaName, replicaName } from './names.ts';
 import { listPendingLogs, missingLogs, versionOf } from './pending.ts';
 import type { PendingLogs } from './pending.ts';
 import { notePendingBytes } from './pendingBytes.ts';
@@ -74,8 +74,8 @@ async function settleOddities(
     const expected = formatDeltaName({ item: record.item, cycle: record.appliedCycle + 1, disk: '<disk>' });
     const disks = record.disks.map(({ disk }) => disk).join(' or ');
     const message =
-      blob.metadata['kind'] === 'resync'
-        ? `${blob.name} is of kind "resync", but no resynchronization of its disk has asked for it.`
+      parseDeltaName(blob.name) && record.disks.some(({ disk }) => blob.name.endsWith(`/${disk}.hrl`))
+        ? `${blob.name} is not what the assignment asks for: a disk that was added joins with a log of kind "resync" when it has arrived, and one that is resynchronized takes no other.`
         : `${blob.name} is not the name of a log of this item; names look like ${expected} with disk ${disks}.`;
     await refuseLog(context, record.item, blob, new LifeboatError('LogUnexpected', message));
   }

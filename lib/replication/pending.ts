@@ -13,7 +13,7 @@ export interface PendingLogs {
   stale: BlobInfo[];
   /** Logs from before a resynchronization that runs: they may not be merged any more. */
   superseded: BlobInfo[];
-  /** Blobs whose name is no log name, or names a disk that is not protected; logs of kind `resync` that nobody asked for. */
+  /** Blobs whose name is no log name, or names a disk that is not protected or has not arrived; logs of the wrong kind. */
   unexpected: BlobInfo[];
   /** Name and ETag of everything listed, to tell whether a later listing has something new. */
   seen: Set<string>;
@@ -24,8 +24,8 @@ export const versionOf = (blob: BlobInfo): string => `${blob.name}@${blob.etag}`
 type PendingItem = Pick<ItemRecord, 'item' | 'appliedCycle' | 'disks' | 'resync'>;
 type Place = 'waiting' | 'superseded' | 'unexpected';
 
-/** A disk joins with a log of kind `resync`; other disks take one only while they are being resynchronized. */
-function placeOf(record: PendingItem, disk: string, blob: BlobInfo): Place {
+/** A disk that was added joins with a log of kind `resync`; a marked one takes no other while it is being resynchronized. */
+function placeOf(record: PendingItem, disk: string, blob: BlobInfo, joining: Set<string>): Place {
   const row = record.disks.find((each) => each.disk === disk);
   if (!row) return 'unexpected';
   const isResync = blob.metadata['kind'] === 'resync';
@@ -33,14 +33,18 @@ function placeOf(record: PendingItem, disk: string, blob: BlobInfo): Place {
     if (!belongsToResync(record, blob)) return 'superseded';
     return row.resync !== null && !isResync ? 'unexpected' : 'waiting';
   }
-  if (row.joinedAtCycle === null) return isResync && row.arrivedAt !== null ? 'waiting' : 'unexpected';
-  return isResync ? 'unexpected' : 'waiting';
+  if (row.joinedAtCycle !== null || joining.has(disk)) return 'waiting';
+  if (!isResync || row.arrivedAt === null) return 'unexpected';
+  // Its later logs, which are listed after it, follow it.
+  joining.add(disk);
+  return 'waiting';
 }
 
 export async function listPendingLogs(deltas: BlobPort, record: PendingItem): Promise<PendingLogs> {
   const pending: PendingLogs = {
     ...{ waiting: new Map(), stale: [], superseded: [], unexpected: [], seen: new Set() },
   };
+  const joining = new Set<string>();
   for await (const blob of deltas.list(`${record.item}/`)) {
     pending.seen.add(versionOf(blob));
     const name = parseDeltaName(blob.name);
@@ -48,7 +52,7 @@ export async function listPendingLogs(deltas: BlobPort, record: PendingItem): Pr
     if (!name || !isKnown) pending.unexpected.push(blob);
     else if (name.cycle <= record.appliedCycle) pending.stale.push(blob);
     else {
-      const place = placeOf(record, name.disk, blob);
+      const place = placeOf(record, name.disk, blob, joining);
       if (place !== 'waiting') pending[place].push(blob);
       else {
         const cycle = pending.waiting.get(name.cycle) ?? new Map<string, BlobInfo>();

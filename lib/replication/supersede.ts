@@ -1,7 +1,7 @@
 // Logs that a resynchronization makes useless: what they say is contained in the log that the source will send. They are kept
 // in `quarantine`, because until that log is applied they may be all there is of the changes.
 import { isLifeboatError } from '../errors.ts';
-import type { ItemRecord } from '../protection/item.ts';
+import type { DiskRecord, ItemRecord } from '../protection/item.ts';
 import type { BlobInfo } from '../storage/ports.ts';
 import type { ReplicationContext } from './context.ts';
 import { parseDeltaName } from './names.ts';
@@ -13,6 +13,15 @@ export const isSetApart = ({ resync }: Pick<ItemRecord, 'resync'>): boolean =>
 /** True when the log belongs to the running resynchronization. */
 export function belongsToResync({ resync }: Pick<ItemRecord, 'resync'>, blob: BlobInfo): boolean {
   return resync !== null && blob.metadata['generation'] === String(resync.generation);
+}
+
+/**
+ * True when the log starts a chain of its own: it is of kind `resync`, and its disk is being resynchronized or has not joined
+ * yet. Any other log must follow the last applied one, whatever its kind says.
+ */
+export function startsChain(record: Pick<ItemRecord, 'resync'>, disk: DiskRecord, blob: BlobInfo): boolean {
+  if (blob.metadata['kind'] !== 'resync') return false;
+  return disk.joinedAtCycle === null || (isSetApart(record) && disk.resync !== null);
 }
 
 /** Moves one log to `quarantine`. One that was replaced meanwhile stays for the next look. May be repeated. */

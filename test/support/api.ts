@@ -1,6 +1,7 @@
 // The API over storage in memory, called as a client would, without a Functions host.
 import { handleRequest } from '../../lib/api/handle.ts';
 import type { ApiContext, ApiResponse } from '../../lib/api/http.ts';
+import type { ReplicationContext } from '../../lib/replication/context.ts';
 import { OrchestrationRunner } from './orchestrationRunner.ts';
 import { testContext } from './protectedVm.ts';
 
@@ -10,19 +11,22 @@ export const publicUrl = 'https://lifeboat.example';
 
 export interface TestApi {
   context: ApiContext;
+  runner: OrchestrationRunner;
   call: (
     method: string,
     path: string,
     body?: unknown,
     headers?: Record<string, string>,
   ) => Promise<ApiResponse>;
+  callBytes: (method: string, path: string, bytes: Uint8Array) => Promise<ApiResponse>;
 }
 
-export function testApi(): TestApi {
-  const replication = testContext();
+/** Over a storage of its own in memory, unless a context is given. */
+export function testApi(replication: ReplicationContext = testContext()): TestApi {
+  const runner = new OrchestrationRunner(replication);
   const context: ApiContext = {
     replication,
-    orchestrations: new OrchestrationRunner(replication),
+    orchestrations: runner,
     signer: {
       replicaWriteUrl: async (name) => `https://account.example/replicas/${name}?sig=w`,
       deltaCreateUrl: async (name) => `https://account.example/deltas/${name}?sig=c`,
@@ -44,7 +48,16 @@ export function testApi(): TestApi {
       bytes: async () => Buffer.from(text),
     });
   };
-  return { context, call };
+  const callBytes: TestApi['callBytes'] = (method, path, bytes) => {
+    const url = new URL(path, publicUrl);
+    return handleRequest(context, {
+      ...{ method, path: url.pathname, query: url.searchParams },
+      headers: new Map([['authorization', `Bearer ${adminKey}`]]),
+      text: async () => Buffer.from(bytes).toString('latin1'),
+      bytes: async () => bytes,
+    });
+  };
+  return { context, runner, call, callBytes };
 }
 
 export const vmReport = {
