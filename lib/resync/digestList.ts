@@ -74,7 +74,7 @@ export function encodeList({ subject, prefix, digests, lengthOf }: ListContent):
   list.writeUInt32LE(prefix.length, field.prefixBytes);
   list.set(scopeDigest(subject.scope), field.scope);
   list.set(listDigest(list), field.sha256);
-  return list;
+  return new Uint8Array(list.buffer, list.byteOffset, list.length);
 }
 
 export function invalidDigests(what: string): LifeboatError {
