@@ -169,7 +169,7 @@ class ManifestReader {
     const known = this.#ahead?.segment === segment ? this.#ahead.answer : undefined;
     let answer = await (known ?? this.#client.coarseSegment(segment));
     while (answer === 'pending') {
-      await sleep(pollDelayMs, undefined, signal ? { signal } : {});
+      await sleep(pollDelayMs, undefined, signal ? { signal } : {}).catch(() => signal?.throwIfAborted());
       answer = await this.#client.coarseSegment(segment);
     }
     if (hasNext) {

@@ -7,6 +7,7 @@ import { compareDisk, type CompareOptions, type DiskComparison } from '../../age
 import { JournalFile } from '../../agent/resync/comparisonJournal.ts';
 import type { DigestsClient } from '../../agent/resync/segmentDifference.ts';
 import type { SourceView } from '../../agent/resync/sourceView.ts';
+import { joinExtents } from '../../agent/extents.ts';
 import { openFileSource } from '../../agent/fileSource.ts';
 import { noFaults } from '../../lib/faults/points.ts';
 import { verifyHrl } from '../../lib/hrl/verify.ts';
@@ -111,18 +112,14 @@ export class ComparedDisk {
       this.#sourceSide.listRanges(sourceBlob, window),
       this.storage.replicas.listRanges(replica, window),
     ]);
-    const touched = new Set<number>();
-    for (const { offsetBytes, lengthBytes } of [...ours, ...theirs]) {
-      const last = Math.floor((offsetBytes + lengthBytes - 1) / 4096);
-      for (let block = Math.floor(offsetBytes / 4096); block <= last; block++) touched.add(block);
-    }
     const differing: number[] = [];
-    for (const block of [...touched].sort((a, b) => a - b)) {
-      const lengthBytes = Math.min(4096, this.diskSizeBytes - block * 4096);
-      const range = { offsetBytes: block * 4096, lengthBytes };
+    for (const range of wholeFineBlocks([...ours, ...theirs], this.diskSizeBytes)) {
       const a = await this.#sourceSide.read(sourceBlob, range);
       const b = await this.storage.replicas.read(replica, range);
-      if (Buffer.compare(a, b) !== 0) differing.push(block);
+      for (let at = 0; at < range.lengthBytes; at += 4096) {
+        if (Buffer.compare(a.subarray(at, at + 4096), b.subarray(at, at + 4096)) !== 0)
+          differing.push((range.offsetBytes + at) / 4096);
+      }
     }
     return differing;
   }
@@ -172,6 +169,16 @@ export class ComparedDisk {
       },
     });
   }
+}
+
+/** The ranges widened to 4 KiB blocks and joined, but not past the disk. */
+function wholeFineBlocks(ranges: readonly ByteRange[], diskSizeBytes: number): ByteRange[] {
+  const widened = ranges.map(({ offsetBytes, lengthBytes }) => {
+    const start = Math.floor(offsetBytes / 4096) * 4096;
+    const end = Math.min(Math.ceil((offsetBytes + lengthBytes) / 4096) * 4096, diskSizeBytes);
+    return { offsetBytes: start, lengthBytes: end - start };
+  });
+  return joinExtents(widened);
 }
 
 /** Runs `work` with a folder of its own. */
