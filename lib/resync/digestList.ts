@@ -77,11 +77,11 @@ export function encodeList({ subject, prefix, digests, lengthOf }: ListContent):
   return new Uint8Array(list.buffer, list.byteOffset, list.length);
 }
 
-export function invalidDigests(what: string): LifeboatError {
+function invalidDigests(what: string): LifeboatError {
   return new LifeboatError('DigestsInvalid', `The digest list ${what}.`, { target: 'digests' });
 }
 
-export function foreignDigests(what: string): LifeboatError {
+function foreignDigests(what: string): LifeboatError {
   return new LifeboatError('DigestsForeign', `The digest list ${what}.`, { target: 'digests' });
 }
 

@@ -49,7 +49,7 @@ export function bytesOf({ sectors, seed }: DiskWrite): Uint8Array {
   return bytes;
 }
 
-export async function writeDisk(port: PageBlobPort, blob: string, write: DiskWrite): Promise<void> {
+async function writeDisk(port: PageBlobPort, blob: string, write: DiskWrite): Promise<void> {
   const range = { offsetBytes: write.sector * 512, lengthBytes: write.sectors * 512 };
   if (write.seed < 0) await port.clearPages(blob, range);
   else await port.writePages(blob, range.offsetBytes, bytesOf(write));

@@ -22,7 +22,7 @@ import {
 import { manifestName, scrubScopes } from '../../../lib/resync/names.ts';
 import { progressOf } from '../../../lib/resync/progress.ts';
 import { digestSegment, fineDigests } from '../../../lib/resync/replicaDigests.ts';
-import { judgeScrub } from '../../../lib/resync/scrub.ts';
+import { judgeScrub, scrubVerdict } from '../../../lib/resync/scrub.ts';
 import { memoryStorage } from '../../../lib/storage/memory/index.ts';
 import type { PageBlobPort } from '../../../lib/storage/ports.ts';
 import { bytesOf, ComparedDisk, day, never, replica, scope } from '../../resync/comparedDisk.ts';
@@ -225,6 +225,21 @@ describe('manifests in storage', () => {
     sizes.writeUInt32LE(262_144, 8);
     const expected = sha256(Buffer.concat([sizes, ...digests])).toString('hex');
     expect(await rootDigest(diskSizeBytes, readGeneration(resync, scope, diskSizeBytes))).toBe(expected);
+  });
+
+  it('are compared to the end when more ranges differ than a verdict names', async () => {
+    const disk = await ComparedDisk.create(200 * 1024 ** 2);
+    const { resync } = disk.storage;
+    const empty = { ...scope, generation: 'empty' };
+    await disk.digest(startDigestChain(empty, disk.diskSizeBytes, { sequenceNumber: 0 }, day));
+    for (let block = 1; block < 200; block += 2)
+      await disk.writeReplica({ sector: block * 512 + 9, sectors: 1, seed: 1 });
+    await disk.digest();
+    const verdict = await judgeScrub(resync, { source: empty, replica: scope }, disk.diskSizeBytes, day);
+    expect(verdict).toMatchObject({ verdict: 'different', differingBlocks: 100, isTruncated: true });
+    expect(verdict.differingRanges).toHaveLength(64);
+    expect(verdict.differingRanges.at(-1)).toEqual({ offsetBytes: 127 * 262_144, lengthBytes: 262_144 });
+    expect(scrubVerdict.parse(JSON.parse(JSON.stringify(verdict)))).toEqual(verdict);
   });
 
   it('that are missing or damaged end a scrub without a verdict', async () => {
