@@ -235,6 +235,7 @@ describe('the journal', () => {
       await truncate(path, whole.length + 4096);
       await using journal = new JournalFile(path);
       expect(await journal.begin(identity)).toEqual(entries);
+      expect((await readFile(path)).equals(whole)).toBe(true);
     });
   });
 
