@@ -7,12 +7,14 @@ import { hrlBench } from './hrl/group.ts';
 import { type BenchGroup, formatTable, type Measurement } from './measurements.ts';
 import { mergeBench } from './merge/group.ts';
 import { replicationBench } from './replication/group.ts';
+import { resyncBench } from './resync/group.ts';
 
 const groups: Record<string, BenchGroup> = {
   host: hostBench,
   replication: replicationBench,
   merge: mergeBench,
   hrl: hrlBench,
+  resync: resyncBench,
 };
 
 function listOfGroups(): string {

@@ -19,7 +19,7 @@ import type { SourceView } from './sourceView.ts';
  * Most differing bytes after which a comparison ends early: with the segment that goes over it, the log still fits into one
  * upload (5000 MiB).
  */
-export const defaultMaxDifferingBytes = 3.75 * 1024 ** 3;
+const defaultMaxDifferingBytes = 3.75 * 1024 ** 3;
 
 export interface CompareOptions {
   scope: DigestScope;
@@ -121,14 +121,14 @@ export async function compareDisk(
 }
 
 /** The sum of all extents. */
-export function differingBytesOf(segments: readonly SegmentDifference[]): number {
+function differingBytesOf(segments: readonly SegmentDifference[]): number {
   let bytes = 0;
   for (const { extents } of segments) for (const { lengthBytes } of extents) bytes += lengthBytes;
   return bytes;
 }
 
 /** Pure: how far the findings are. */
-export function compareProgress(
+function compareProgress(
   findings: readonly JournalEntry[],
   { firstSegment, diskSizeBytes }: { firstSegment: number; diskSizeBytes: number },
 ): CompareProgress {
@@ -169,7 +169,7 @@ class ManifestReader {
     const known = this.#ahead?.segment === segment ? this.#ahead.answer : undefined;
     let answer = await (known ?? this.#client.coarseSegment(segment));
     while (answer === 'pending') {
-      await sleep(pollDelayMs, undefined, signal ? { signal } : {});
+      await sleep(pollDelayMs, undefined, signal ? { signal } : {}).catch(() => signal?.throwIfAborted());
       answer = await this.#client.coarseSegment(segment);
     }
     if (hasNext) {

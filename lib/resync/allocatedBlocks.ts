@@ -19,7 +19,7 @@ export interface AllocatedReader {
  */
 export const maxHoleBytes = 120 * 1024;
 /** One run of blocks: what the storage adapter fetches in one piece. */
-export const maxRunBytes = 8 * 1024 * 1024;
+const maxRunBytes = 8 * 1024 * 1024;
 const runsAtOnce = 4;
 /** The most that `readAllocatedBlocks` holds. */
 export const readBufferBytes = runsAtOnce * maxRunBytes;
@@ -32,7 +32,7 @@ interface BlockRun {
 }
 
 /** Cuts the ranges into runs of at most 8 MiB that begin and end at the borders of blocks. */
-export function planRuns(ranges: readonly ByteRange[], diskSizeBytes: number): BlockRun[] {
+function planRuns(ranges: readonly ByteRange[], diskSizeBytes: number): BlockRun[] {
   const runs: BlockRun[] = [];
   for (const range of ranges) {
     const rangeEnd = range.offsetBytes + range.lengthBytes;

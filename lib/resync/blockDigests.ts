@@ -19,7 +19,7 @@ export function zeroDigest(lengthBytes: number): Uint8Array {
 }
 
 /** Whether at most 256 KiB are zeros; many times faster than hashing them. */
-export function isZero(bytes: Uint8Array): boolean {
+function isZero(bytes: Uint8Array): boolean {
   return Buffer.compare(bytes, zeros.subarray(0, bytes.length)) === 0;
 }
 

@@ -10,16 +10,6 @@ export const finePerCoarse = coarseBlockBytes / fineBlockBytes;
 export const segmentBytes = 1024 ** 3;
 export const coarsePerSegment = segmentBytes / coarseBlockBytes;
 
-/** Azure's largest page blob; a larger number in a file is damage. */
-const largestDiskBytes = 8 * 1024 ** 4;
-
-/** True for a size that a protected disk can have: whole sectors, at least one. */
-export function isDiskSize(sizeBytes: number): boolean {
-  return (
-    Number.isSafeInteger(sizeBytes) && sizeBytes > 0 && sizeBytes % 512 === 0 && sizeBytes <= largestDiskBytes
-  );
-}
-
 /** How many blocks of this size cover the disk. */
 export function blockCount(diskSizeBytes: number, blockBytes: number): number {
   return Math.ceil(diskSizeBytes / blockBytes);

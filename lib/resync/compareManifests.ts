@@ -22,7 +22,7 @@ export function differingSpans(a: Uint8Array, b: Uint8Array): BlockSpan[] {
  * SHA-256, lower-case hex, over the size of the disk (8 bytes, little-endian), the size of a block (4 bytes) and every
  * coarse digest in order. Two disks have the same root if and only if their bytes are the same.
  */
-export class RootDigest {
+class RootDigest {
   readonly #hash = createHash('sha256');
 
   constructor(diskSizeBytes: number) {

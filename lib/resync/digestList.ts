@@ -74,14 +74,14 @@ export function encodeList({ subject, prefix, digests, lengthOf }: ListContent):
   list.writeUInt32LE(prefix.length, field.prefixBytes);
   list.set(scopeDigest(subject.scope), field.scope);
   list.set(listDigest(list), field.sha256);
-  return list;
+  return new Uint8Array(list.buffer, list.byteOffset, list.length);
 }
 
-export function invalidDigests(what: string): LifeboatError {
+function invalidDigests(what: string): LifeboatError {
   return new LifeboatError('DigestsInvalid', `The digest list ${what}.`, { target: 'digests' });
 }
 
-export function foreignDigests(what: string): LifeboatError {
+function foreignDigests(what: string): LifeboatError {
   return new LifeboatError('DigestsForeign', `The digest list ${what}.`, { target: 'digests' });
 }
 

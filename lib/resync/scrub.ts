@@ -7,7 +7,7 @@ import { readGeneration } from './manifests.ts';
 import type { DigestScope } from './names.ts';
 
 /** Ranges that a verdict names; what is longer is counted, not listed, so that a row can hold it. */
-export const maxVerdictRanges = 64;
+const maxVerdictRanges = 64;
 
 /** Lower-case hex of a SHA-256. */
 const sha256Hex = z.string().regex(/^[0-9a-f]{64}$/);
