@@ -264,7 +264,7 @@ export const errorCatalogue = {
     'Ask for at most 256 blocks of 256 KiB at a time.',
   ),
   ReplicaChanged: entry(
-    'transient',
+    'divergent',
     409,
     'Somebody raised the fence of the replica, to write it, while its digests were being computed.',
     'Nothing to do: the comparison begins again with a new generation.',

@@ -21,13 +21,11 @@ async function purge(_timer: unknown, invocation: InvocationContext): Promise<vo
   const now = clock.now().getTime();
   const before = new Date(now - settings.LIFEBOAT_JOB_RETENTION_DAYS * dayMs);
   const { jobs, events } = await purgeRecords(storage.jobs, before);
-  const histories = await df
-    .getClient(invocation)
-    .purgeInstanceHistoryBy({
-      createdTimeFrom: new Date(0),
-      createdTimeTo: new Date(now - historyDays * dayMs),
-      runtimeStatus: over,
-    });
+  const histories = await df.getClient(invocation).purgeInstanceHistoryBy({
+    createdTimeFrom: new Date(0),
+    createdTimeTo: new Date(now - historyDays * dayMs),
+    runtimeStatus: over,
+  });
   invocation.log(`forgot ${jobs} jobs, ${events} events, ${histories.instancesDeleted} histories`);
 }
 

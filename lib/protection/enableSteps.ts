@@ -41,12 +41,18 @@ export async function checkPrerequisites(
 }
 
 /** What the inventory says of the disks now; nothing of them is here yet. */
-function refreshDisks(context: ReplicationContext, item: string, machine: MachineRecord): Promise<ItemRecord> {
+function refreshDisks(
+  context: ReplicationContext,
+  item: string,
+  machine: MachineRecord,
+): Promise<ItemRecord> {
   return updateItem(context.storage.items, item, (record) => {
     if (record.state !== 'EnablingProtection') return record;
     const disks = record.disks.map((row) => {
       const reported = machine.disks.find(({ id }) => id === row.disk);
-      return reported ? { ...row, name: reported.name, type: reported.type, sizeBytes: reported.sizeBytes } : row;
+      return reported
+        ? { ...row, name: reported.name, type: reported.type, sizeBytes: reported.sizeBytes }
+        : row;
     });
     return { ...record, disks };
   });

@@ -8,6 +8,7 @@ import type { ReplicationContext } from '../replication/context.ts';
 import { drainItem } from '../replication/drain.ts';
 import type { DrainOptions, DrainReport } from '../replication/drain.ts';
 import type { ItemRecord } from './item.ts';
+import { withHealth } from './health.ts';
 import { findItem, getItem, updateItem } from './itemStore.ts';
 import { markForResync } from './resyncMarks.ts';
 import type { ResyncReason } from './resyncMarks.ts';
@@ -38,10 +39,9 @@ export async function recordFailure(
     await markForResync(context, item, ids, failure.code as ResyncReason, failure.message);
     return getItem(context.storage.items, item);
   }
-  const record = await updateItem(context.storage.items, item, (current) => ({
-    ...current,
-    retry: afterFailure(current.retry, failure, at),
-  }));
+  const record = await updateItem(context.storage.items, item, (current) =>
+    withHealth(context, { ...current, retry: afterFailure(current.retry, failure, at) }),
+  );
   context.fault('failure.afterRow');
   if (record.retry?.nextAttemptAt) await plan(context, 'retry', item, record.retry.nextAttemptAt);
   return record;
@@ -84,7 +84,7 @@ export async function drainOnLadder(
 async function clearServiceFailure(context: ReplicationContext, item: string): Promise<void> {
   await updateItem(context.storage.items, item, (record) => {
     const retry = afterSuccess(record.retry, 'service');
-    return retry === record.retry ? record : { ...record, retry };
+    return retry === record.retry ? record : withHealth(context, { ...record, retry });
   });
 }
 

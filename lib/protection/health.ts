@@ -4,6 +4,7 @@ import type { ErrorCode } from '../errors.ts';
 import { errorCatalogue } from '../errors.ts';
 import type { PolicyRecord } from '../vault/policies.ts';
 import { rpoThresholdSecondsOf } from '../vault/policies.ts';
+import type { ReplicationContext } from '../replication/context.ts';
 import type { HealthError, ItemRecord } from './item.ts';
 
 const minuteMs = 60_000;
@@ -125,6 +126,14 @@ export function healthErrorsAt(
     };
   });
   return [...kept, ...derived];
+}
+
+/** The record with its health errors as they are now, as far as the policy is known: for whoever changes what they follow from. */
+export function withHealth(
+  { clock, policy }: Pick<ReplicationContext, 'clock' | 'policy'>,
+  record: ItemRecord,
+): ItemRecord {
+  return { ...record, healthErrors: healthErrorsAt(record, policy, clock.now()) };
 }
 
 /** When what `healthErrorsAt` says can change by the passing of time alone; an hour from now at the latest. */

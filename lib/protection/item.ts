@@ -95,6 +95,8 @@ const itemResync = z.object({
   /** `comparing` = the source may read the digests; `applied` = its log is merged. */
   phase: z.enum(['digesting', 'comparing', 'applied']),
   isPaused: z.boolean().default(false),
+  /** The replica is not what was compared: the job ends, and another one compares anew. */
+  isStale: z.boolean().default(false),
   digests: z.record(z.string(), digestChainState),
   /** Bytes of disk that the source has compared, as it reported. */
   comparedBytes: z.number().default(0),

@@ -33,7 +33,10 @@ function mayGoOn(job: JobRecord, record: ItemRecord, now: Date): boolean {
       return isRunning(job, 'JoinDiskTask') && row?.joinedAtCycle !== null;
     }
     case 'resynchronize':
-      return isRunning(job, 'CompareTask') && record.resync?.phase === 'applied';
+      return (
+        isRunning(job, 'CompareTask') &&
+        (record.resync?.phase === 'applied' || record.resync?.isStale === true)
+      );
     case 'scrub':
       return (
         isRunning(job, 'RequestDigestsTask') &&

@@ -5,6 +5,7 @@ import type { ReplicationContext } from '../replication/context.ts';
 import { isInWindow, nextOpening } from '../schedule/resyncWindow.ts';
 import { findPolicy } from '../vault/policies.ts';
 import type { DiskRecord, ItemRecord, ResyncMark } from './item.ts';
+import { withHealth } from './health.ts';
 import { getItem, updateItem } from './itemStore.ts';
 import { isoNow } from './itemJobs.ts';
 
@@ -43,9 +44,8 @@ export async function markForResync(
     const changed = record.disks.map((row) =>
       disks.includes(row.disk) ? withMark(row, reason, message, markedAt) : row,
     );
-    return changed.every((row, index) => row === record.disks[index])
-      ? record
-      : { ...record, disks: changed };
+    const isSame = changed.every((row, index) => row === record.disks[index]);
+    return isSame ? record : withHealth(context, { ...record, disks: changed });
   });
   context.fault('mark.afterRow');
   await planResync(context, marked);

@@ -4,6 +4,7 @@
 // From the first step to the log of the source, the marked replicas are not written: what is compared stays as it is. Logs
 // that were cut before the comparison may not be merged any more (they would come from another moment than the log that the
 // source will send): they go to `quarantine`, where nothing is lost.
+import { LifeboatError } from '../errors.ts';
 import type { DrainOptions } from '../replication/drain.ts';
 import { drainItem } from '../replication/drain.ts';
 import type { ReplicationContext } from '../replication/context.ts';
@@ -77,7 +78,7 @@ async function setApart(
     resyncGeneration: generation,
     resync: {
       ...{ generation, jobId, startedBy, startedAt: startedAt.toISOString(), phase: 'digesting' as const },
-      ...{ isPaused: false, digests, comparedBytes: 0, differingBytes: 0, shippedBytes: 0 },
+      ...{ isPaused: false, isStale: false, digests, comparedBytes: 0, differingBytes: 0, shippedBytes: 0 },
     },
   }));
 }
@@ -182,6 +183,10 @@ export async function awaitResyncLog(
   await beginStep(context, jobId, 'CompareTask');
   await drainItem(context, item, options);
   const { resync } = await getItem(context.storage.items, item);
+  if (resync?.isStale) {
+    const message = `A replica of item ${item} was written while it was compared.`;
+    throw new LifeboatError('ReplicaChanged', message, { target: item });
+  }
   if (resync && resync.phase !== 'applied') return { isReady: false };
   await endStep(context, jobId, 'CompareTask');
   return { isReady: true };

@@ -14,8 +14,10 @@ import type {
   CycleRecord,
   DiskRecord,
   ItemRecord,
+  ItemResync,
   RecoveryPointRecord,
 } from '../protection/item.ts';
+import { withHealth } from '../protection/health.ts';
 import { joinedDisks } from '../protection/item.ts';
 import { cycleKey, getItem, hourRow, pointKey, updateItem } from '../protection/itemStore.ts';
 import type { HourBucket } from '../rpo/bucket.ts';
@@ -121,6 +123,8 @@ interface DiskResult {
   /** Undefined for the initial copy, which no log brought. */
   log?: AppliedLog;
   isResync: boolean;
+  /** A part of a resynchronization that is too large for one log; more of it follows in the next cycle. */
+  isPart?: boolean;
 }
 
 interface CycleResult {
@@ -130,7 +134,9 @@ interface CycleResult {
 }
 
 /** A disk's row after the cycle; what others changed in it meanwhile stays. */
-function diskAfter(row: DiskRecord, cycle: number, { fence, log, isResync }: DiskResult): DiskRecord {
+function diskAfter(row: DiskRecord, cycle: number, result: DiskResult): DiskRecord {
+  const { fence, log, isResync, isPart = false } = result;
+  if (isPart) return { ...row, fence };
   const isMended = isResync || row.resync?.reason === 'LogChainBroken';
   return {
     ...row,
@@ -141,14 +147,21 @@ function diskAfter(row: DiskRecord, cycle: number, { fence, log, isResync }: Dis
   };
 }
 
+/** What runs, after a cycle of it. */
+function resyncAfter(resync: ItemResync, { disks }: CycleResult): ItemResync {
+  const shipped = disks.reduce((sum, { log, isResync }) => sum + (isResync && log ? log.dataBytes : 0), 0);
+  const shippedBytes = resync.shippedBytes + shipped;
+  if (disks.every(({ isPart = false }) => !isPart)) return { ...resync, phase: 'applied', shippedBytes };
+  // The rest is compared with what the part left, which is what was compared where the part did not write.
+  const digests = { ...resync.digests };
+  for (const { disk, fence } of disks)
+    if (digests[disk]) digests[disk] = { ...digests[disk], sequenceNumber: fence };
+  return { ...resync, digests, shippedBytes };
+}
+
 /** The item's row after the cycle. Pure. */
 function itemAfter(record: ItemRecord, cycle: number, result: CycleResult, recordedAt: Date): ItemRecord {
   const results = new Map(result.disks.map((each) => [each.disk, each]));
-  const resyncBytes = result.disks.reduce(
-    (sum, { log, isResync }) => sum + (isResync && log ? log.dataBytes : 0),
-    0,
-  );
-  const { resync } = record;
   const point = result.point;
   return {
     ...record,
@@ -161,8 +174,7 @@ function itemAfter(record: ItemRecord, cycle: number, result: CycleResult, recor
     healthErrors: record.healthErrors.filter(({ clearedByCycle }) => clearedByCycle > cycle),
     // Whoever had failed before has succeeded now.
     retry: null,
-    resync:
-      resync && isSetApart(record) ? { ...resync, phase: 'applied', shippedBytes: resyncBytes } : resync,
+    resync: record.resync && isSetApart(record) ? resyncAfter(record.resync, result) : record.resync,
     latestPoint: point
       ? {
           ...{ id: point.id, cycle, takenAt: point.takenAt, recordedAt: point.recordedAt },
@@ -172,6 +184,8 @@ function itemAfter(record: ItemRecord, cycle: number, result: CycleResult, recor
     lastCycleAt: cycle > 0 ? recordedAt.toISOString() : record.lastCycleAt,
   };
 }
+
+const isPart = ({ isResync, blob }: CheckedLog): boolean => isResync && blob.metadata['more'] === 'true';
 
 /** The cycle as a sample of the statistics. */
 const sampleOf = ({ moment, disks }: CycleResult, recordedAt: Date): CycleSample => ({
@@ -206,10 +220,10 @@ async function commit(context: ReplicationContext, attempt: Attempt, result: Cyc
       }
       const after = itemAfter(current, cycle, result, now);
       if (cycle === 0) return after;
-      const interval = context.intervalSeconds ?? defaultIntervalSeconds;
+      const interval = context.policy?.replicationIntervalSeconds ?? defaultIntervalSeconds;
       const folded = foldCycle(current.series ?? startSeries(now), sampleOf(result, now), interval);
       closed = folded.closed;
-      return { ...after, series: folded.series };
+      return withHealth(context, { ...after, series: folded.series });
     },
     // Hours that are over become rows of their own, with the cycle that ended them.
     () => [...rows, ...closed.map(hourRow)],
@@ -264,9 +278,12 @@ export async function applyCycle(
     disks: merged.map(({ disk, fence, applied }, index) => ({
       ...{ disk, fence, log: applied },
       isResync: logs[index]?.isResync ?? false,
+      isPart: logs[index] ? isPart(logs[index]) : false,
     })),
   };
-  if (cycle >= attempt.record.consistentFromCycle) {
+  // Between the parts of a resynchronization a replica is of no moment at all.
+  const isWhole = result.disks.every((each) => !each.isPart);
+  if (isWhole && cycle >= attempt.record.consistentFromCycle) {
     const included = new Set(result.disks.map(({ disk }) => disk));
     result.point = await snapshotAll(context, attempt, moment, included);
     throwIfLost(signal, item);

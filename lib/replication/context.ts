@@ -2,6 +2,7 @@
 import type { Clock, NewId } from '../clock.ts';
 import type { FaultPoint } from '../faults/points.ts';
 import type { Storage } from '../storage/ports.ts';
+import type { PolicyRecord } from '../vault/policies.ts';
 
 /** Whether a cycle's writes are read back and compared with its logs before the recovery point is recorded. */
 export type VerifyMode = 'none' | 'readback';
@@ -13,8 +14,8 @@ export interface ReplicationContext {
   fault: FaultPoint;
   /** `none` when omitted. */
   verify?: VerifyMode;
-  /** How often the item's policy wants a cycle; for its statistics. */
-  intervalSeconds?: number;
+  /** The policy of the item that is worked on, where it is known. */
+  policy?: PolicyRecord;
   /** One line for the operator's log; no secrets. */
   log: (message: string) => void;
 }

@@ -14,6 +14,7 @@ import { formatDeltaName, parseDeltaName, replicaName } from './names.ts';
 import { listPendingLogs, missingLogs, versionOf } from './pending.ts';
 import type { PendingLogs } from './pending.ts';
 import { notePendingBytes } from './pendingBytes.ts';
+import { isComparisonStale } from './staleComparison.ts';
 import { isSetApart, supersedeLog } from './supersede.ts';
 import { refuseLog } from './refuse.ts';
 
@@ -150,6 +151,7 @@ async function drainLocked(
     if (!isComplete) return { outcome: isWaiting ? 'waiting' : 'idle', seen: pending.seen };
     if (signal.aborted || (stopAt && context.clock.now() >= stopAt))
       return { outcome: 'more', seen: pending.seen };
+    if (await isComparisonStale(context, record)) return { outcome: 'blocked', seen: pending.seen };
     const checked = await checkCycle(context, record, logs);
     if (!checked) return { outcome: 'refused', seen: pending.seen };
     context.fault('drain.afterCheck');
@@ -178,7 +180,7 @@ async function underPolicy(context: ReplicationContext, item: string): Promise<R
   const policy = record && (await findPolicy(context.storage.vault, record.policy));
   if (!policy) return context;
   const verify = policy.verify === 'readback' ? 'readback' : (context.verify ?? 'none');
-  return { ...context, verify, intervalSeconds: policy.replicationIntervalSeconds };
+  return { ...context, verify, policy };
 }
 
 /**

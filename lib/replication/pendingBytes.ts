@@ -1,6 +1,7 @@
 // How much waits to be merged, as the item's row shows it, and the rule that comes with it: a disk whose logs reach half its
 // size is cheaper to compare anew than to replay (Site Recovery's and Hyper-V's 50 %).
 import type { DiskRecord, ItemRecord } from '../protection/item.ts';
+import { withHealth } from '../protection/health.ts';
 import { updateItem } from '../protection/itemStore.ts';
 import { markForResync } from '../protection/resyncMarks.ts';
 import type { ReplicationContext } from './context.ts';
@@ -30,15 +31,15 @@ export async function notePendingBytes(
   });
   if (changed.some((disk, index) => disk !== record.disks[index])) {
     const after = new Map(changed.map((disk) => [disk.disk, disk]));
-    await updateItem(context.storage.items, record.item, (current) => ({
-      ...current,
-      disks: current.disks.map((disk) => {
+    await updateItem(context.storage.items, record.item, (current) => {
+      const disks = current.disks.map((disk) => {
         const noted = after.get(disk.disk);
         const isMended = noted?.resync === null && disk.resync?.reason === 'LogsTooLarge' && !current.resync;
         if (!noted) return disk;
         return { ...disk, pendingLogBytes: noted.pendingLogBytes, resync: isMended ? null : disk.resync };
-      }),
-    }));
+      });
+      return withHealth(context, { ...current, disks });
+    });
   }
   if (!isStuck || record.resync) return;
   for (const disk of changed) {

@@ -13,7 +13,8 @@ import { hourMs, minuteMs } from '../support/manualClock.ts';
 const codes = async (lifecycle: Lifecycle) => (await lifecycle.record()).healthErrors.map(({ code }) => code);
 const quarantined = async ({ storage }: Lifecycle) => {
   const names: string[] = [];
-  for await (const { name, metadata } of storage.quarantine.list('')) names.push(`${name} ${metadata['reason']}`);
+  for await (const { name, metadata } of storage.quarantine.list(''))
+    names.push(`${name} ${metadata['reason']}`);
   return names;
 };
 
@@ -27,7 +28,10 @@ describe('enabling', () => {
         { id: 'data', sizeBytes: 4096, type: 'OperatingSystem', isShared: true },
       ],
     };
-    await lifecycle.call('PUT', '/agent/v1/sites/site1/inventory', { host: { name: 'hv1' }, machines: [machine] });
+    await lifecycle.call('PUT', '/agent/v1/sites/site1/inventory', {
+      host: { name: 'hv1' },
+      machines: [machine],
+    });
     await lifecycle.enable();
     const [failed] = await lifecycle.jobs();
     expect(failed).toMatchObject({ state: 'Failed', operation: 'Failed' });
@@ -64,7 +68,9 @@ describe('enabling', () => {
     expect(disks.map(({ initialReplication }) => initialReplication.isQueued)).toEqual([false, true]);
     await lifecycle.source.writePages('os', disks[0]!.initialReplication.blobName);
     await lifecycle.pass(2 * minuteMs);
-    expect(await lifecycle.currentJob()).toMatchObject({ progress: { doneBytes: 2 ** 20, totalBytes: 2 ** 20 + 153_600 } });
+    expect(await lifecycle.currentJob()).toMatchObject({
+      progress: { doneBytes: 2 ** 20, totalBytes: 2 ** 20 + 153_600 },
+    });
     await lifecycle.source.copyDisks(lifecycle.clock.now().toISOString());
     await lifecycle.settle();
     expect((await lifecycle.record()).state).toBe('Protected');
@@ -89,7 +95,10 @@ describe('enabling', () => {
     expect(await lifecycle.record()).toMatchObject({ state: 'InitialReplicationFailed', currentJob: null });
     await restartJob(lifecycle.context, orchestrations, job.id);
     const again = await lifecycle.source.assignment();
-    expect(again.disks.map(({ initialReplication }) => initialReplication.state)).toEqual(['complete', 'pending']);
+    expect(again.disks.map(({ initialReplication }) => initialReplication.state)).toEqual([
+      'complete',
+      'pending',
+    ]);
     await lifecycle.source.copyDisks();
     await lifecycle.settle();
     expect((await lifecycle.record()).state).toBe('Protected');
@@ -125,7 +134,10 @@ describe('disabling', () => {
       await lifecycle.enable();
       await lifecycle.source.copyDisks();
       await lifecycle.settle();
-      await disableProtection(lifecycle.context, lifecycle.api.context.orchestrations, { item, isSourceGone });
+      await disableProtection(lifecycle.context, lifecycle.api.context.orchestrations, {
+        item,
+        isSourceGone,
+      });
       expect((await lifecycle.find()) === undefined).toBe(isSourceGone);
       await lifecycle.pass(11 * minuteMs);
       expect(await lifecycle.find()).toBeUndefined();
@@ -137,10 +149,16 @@ describe('disabling', () => {
     await lifecycle.enable();
     const { orchestrations } = lifecycle.api.context;
     const running = (await lifecycle.currentJob())!;
-    await disableProtection(lifecycle.context, orchestrations, { item, keepsReplica: true, isSourceGone: true });
+    await disableProtection(lifecycle.context, orchestrations, {
+      item,
+      keepsReplica: true,
+      isSourceGone: true,
+    });
     await lifecycle.settle();
     expect(await lifecycle.find()).toBeUndefined();
-    expect((await lifecycle.jobs()).find(({ id }) => id === running.id)).toMatchObject({ state: 'Cancelled' });
+    expect((await lifecycle.jobs()).find(({ id }) => id === running.id)).toMatchObject({
+      state: 'Cancelled',
+    });
     expect(await lifecycle.storage.replicas.find(replicaName(item, 'os'))).toMatchObject({ isLeased: false });
   });
 });
@@ -176,7 +194,9 @@ describe('disks', () => {
     const before = lifecycle.source.disks.get('data')!.length;
     lifecycle.sizes.set('data', { untilCycle: 1, sizeBytes: before });
     lifecycle.source.resize('data', 3 * 2 ** 20 + 512);
-    await expect(growDisk(lifecycle.context, item, 'data', 512)).rejects.toMatchObject({ code: 'DiskUnsupported' });
+    await expect(growDisk(lifecycle.context, item, 'data', 512)).rejects.toMatchObject({
+      code: 'DiskUnsupported',
+    });
     await growDisk(lifecycle.context, item, 'data', 3 * 2 ** 20 + 512);
     await growDisk(lifecycle.context, item, 'data', 3 * 2 ** 20 + 512);
     await lifecycle.source.cycle(20);
@@ -211,7 +231,10 @@ describe('resynchronization', () => {
     await lifecycle.settle();
     const { orchestrations } = lifecycle.api.context;
     await lifecycle.source.report('TrackingLost', 'The change tracking of the disk was reset.', ['os']);
-    expect((await lifecycle.record()).disks[0]!.resync).toMatchObject({ reason: 'TrackingLost', blocksMerging: true });
+    expect((await lifecycle.record()).disks[0]!.resync).toMatchObject({
+      reason: 'TrackingLost',
+      blocksMerging: true,
+    });
     await lifecycle.settle();
     expect(await codes(lifecycle)).not.toContain('LogConflict');
     const job = await repairReplication(lifecycle.context, orchestrations, item);
@@ -221,7 +244,10 @@ describe('resynchronization', () => {
     await lifecycle.source.resynchronize();
     await lifecycle.settle();
     const ended = (await lifecycle.jobs()).find(({ id }) => id === job.id)!;
-    expect(ended).toMatchObject({ state: 'Succeeded', result: { comparedBytes: 2 ** 20, shippedBytes: 4096 } });
+    expect(ended).toMatchObject({
+      state: 'Succeeded',
+      result: { comparedBytes: 2 ** 20, shippedBytes: 4096 },
+    });
     expect(await lifecycle.record()).toMatchObject({ resync: null, currentJob: null });
     await lifecycle.source.cycle();
     await lifecycle.settle();
@@ -276,8 +302,13 @@ describe('resynchronization', () => {
     const { source } = lifecycle;
     const assignment = await source.assignment();
     const lost = source.cutCycle(assignment, 1);
-    const next = source.cutCycle(assignment, 2).map((log) => ({ ...log, name: log.name.replace('0002/', '0001/') }));
-    await source.send(...source.lose(lost, 'os'), next.find(({ name }) => name.endsWith('os.hrl'))!);
+    const next = source
+      .cutCycle(assignment, 2)
+      .map((log) => ({ ...log, name: log.name.replace('0002/', '0001/') }));
+    await source.send(
+      ...source.lose(lost, 'os'),
+      next.find(({ name }) => name.endsWith('os.hrl'))!,
+    );
     await lifecycle.settle();
     await source.cycle();
     await lifecycle.settle();
@@ -295,7 +326,10 @@ describe('scrub', () => {
     const cycle = await lifecycle.source.scrubCycle();
     await lifecycle.settle();
     const point = (await lifecycle.points()).find((each) => each.cycle === cycle)!;
-    expect(point).toMatchObject({ pinnedBy: [], scrub: { os: { verdict: 'equal' }, data: { verdict: 'equal' } } });
+    expect(point).toMatchObject({
+      pinnedBy: [],
+      scrub: { os: { verdict: 'equal' }, data: { verdict: 'equal' } },
+    });
     expect(point.scrub!['os']!.rootDigest).toBe(point.scrub!['os']!.sourceRootDigest);
     expect((await lifecycle.jobs())[0]).toMatchObject({ state: 'Succeeded', result: { verdict: 'equal' } });
   });
@@ -309,8 +343,13 @@ describe('scrub', () => {
       return copy;
     });
     await lifecycle.settle();
-    expect((await lifecycle.jobs()).find(({ kind }) => kind === 'scrub')).toMatchObject({ result: { verdict: 'different' } });
-    expect((await lifecycle.record()).disks.map(({ resync }) => resync?.reason)).toEqual(['ScrubFailed', 'ScrubFailed']);
+    expect((await lifecycle.jobs()).find(({ kind }) => kind === 'scrub')).toMatchObject({
+      result: { verdict: 'different' },
+    });
+    expect((await lifecycle.record()).disks.map(({ resync }) => resync?.reason)).toEqual([
+      'ScrubFailed',
+      'ScrubFailed',
+    ]);
   });
 
   it('runs by itself where the policy wants it', async () => {

@@ -24,6 +24,7 @@ import { findPolicy } from '../../lib/vault/policies.ts';
 import type { PolicyRecord } from '../../lib/vault/policies.ts';
 import { policies, putResource } from '../../lib/vault/resources.ts';
 import { createHash } from 'node:crypto';
+import { setImmediate as breathe } from 'node:timers/promises';
 import { configureSite, testApi, vault } from './api.ts';
 import type { TestApi } from './api.ts';
 import { ManualClock, minuteMs } from './manualClock.ts';
@@ -99,7 +100,8 @@ export class Lifecycle {
 
   async call(method: string, path: string, body?: unknown): Promise<Record<string, unknown>> {
     const answer = await this.api.call(method, path, body);
-    if (answer.status >= 400) throw new Error(`${method} ${path}: ${answer.status} ${JSON.stringify(answer.body)}`);
+    if (answer.status >= 400)
+      throw new Error(`${method} ${path}: ${answer.status} ${JSON.stringify(answer.body)}`);
     return (answer.body ?? {}) as Record<string, unknown>;
   }
 
@@ -122,6 +124,8 @@ export class Lifecycle {
 
   /** What the app does at this moment, once: triggers, timers, orchestrations. */
   async settle(): Promise<void> {
+    // Storage in memory never waits: let the test runner breathe.
+    await breathe();
     const { context } = this;
     const { orchestrations } = this.api.context;
     await this.api.runner.run();
@@ -179,7 +183,8 @@ export class Lifecycle {
         const range = { offsetBytes: 0, lengthBytes: sizeBytes };
         const bytes = await this.storage.replicas.read(replicaName(item, disk), range, snapshotId);
         const found = createHash('sha256').update(bytes).digest('hex');
-        if (found !== expected) throw new Error(`recovery point of cycle ${cycle}: disk ${disk} has other bytes`);
+        if (found !== expected)
+          throw new Error(`recovery point of cycle ${cycle}: disk ${disk} has other bytes`);
       }
     }
     return points.map(({ cycle }) => cycle);

@@ -188,16 +188,27 @@ export class OrchestrationRunner implements OrchestrationClient {
     now: number,
   ): Promise<{ value: ActivityResult<object | null> } | undefined> {
     if (instance.retryAt !== undefined && now < instance.retryAt) return undefined;
+    // A death ends the process: nothing of the activity may turn it into an answer.
+    let death: { error: unknown } | undefined;
+    const fault = (point: string): void => {
+      try {
+        this.context.fault(point);
+      } catch (error) {
+        death = { error };
+        throw error;
+      }
+    };
     try {
       const stopAt = new Date(now + 5 * 60_000);
       // JSON, as the protocol has it.
       const given = JSON.parse(JSON.stringify(input)) as ItemJob;
-      const value = await runActivity(this.context, name, given, { stopAt });
+      const value = await runActivity({ ...this.context, fault }, name, given, { stopAt });
+      if (death) throw death.error;
       instance.retryAt = undefined;
       instance.attempt = 0;
       return { value: JSON.parse(JSON.stringify(value)) as ActivityResult<object | null> };
     } catch (error) {
-      if (!(error instanceof LifeboatError)) throw error;
+      if (death || !(error instanceof LifeboatError)) throw error;
       const pauseMs = Math.min(longestRetryMs, firstRetryMs * 2 ** instance.attempt++);
       instance.retryAt = this.context.clock.now().getTime() + pauseMs;
       return undefined;

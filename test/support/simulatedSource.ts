@@ -28,7 +28,12 @@ export interface Assignment {
     sizeBytes: number;
     joinedAtCycle: number | null;
     initialReplication: { state: string; isQueued: boolean; blobName: string; uploadUrl?: string };
-    delta: { blobName: string; metadata: Record<string, string>; previousUniqueId: string | null; isUploaded: boolean };
+    delta: {
+      blobName: string;
+      metadata: Record<string, string>;
+      previousUniqueId: string | null;
+      isUploaded: boolean;
+    };
   }[];
 }
 
@@ -46,6 +51,7 @@ export class SimulatedSource {
   readonly random: (below: number) => number;
   readonly #api: TestApi;
   readonly #lastLogIds = new Map<string, string>();
+  readonly #written = new Set<string>();
   #logCount = 0;
 
   constructor(api: TestApi, item: string, sizes: Record<string, number>, seed = 1) {
@@ -67,7 +73,8 @@ export class SimulatedSource {
 
   async #agent(method: string, path: string, body?: unknown): Promise<ApiResponse> {
     const answer = await this.#api.call(method, `/agent/v1/items/${this.item}${path}`, body);
-    if (answer.status >= 400) throw new Error(`${method} ${path}: ${answer.status} ${JSON.stringify(answer.body)}`);
+    if (answer.status >= 400)
+      throw new Error(`${method} ${path}: ${answer.status} ${JSON.stringify(answer.body)}`);
     return answer;
   }
 
@@ -89,7 +96,9 @@ export class SimulatedSource {
     await this.#agent('POST', '/snapshot', { state: 'taken' });
     for (const { disk, initialReplication } of disks) {
       if (initialReplication.state !== 'pending') continue;
-      await this.writePages(disk, initialReplication.blobName);
+      // What was written is not written again: the answer to the end of the copy was lost.
+      if (!this.#written.has(disk)) await this.writePages(disk, initialReplication.blobName);
+      this.#written.add(disk);
       await this.complete(disk, pointInTime);
     }
   }
@@ -101,7 +110,11 @@ export class SimulatedSource {
   }
 
   complete(disk: string, pointInTime?: string): Promise<ApiResponse> {
-    return this.#agent('POST', `/disks/${disk}/initialReplication/complete`, pointInTime ? { pointInTime } : undefined);
+    return this.#agent(
+      'POST',
+      `/disks/${disk}/initialReplication/complete`,
+      pointInTime ? { pointInTime } : undefined,
+    );
   }
 
   releaseSnapshot(): Promise<ApiResponse> {
@@ -129,7 +142,11 @@ export class SimulatedSource {
     const uniqueId = stableGuid(this.item, disk, ++this.#logCount);
     const previous = metadata['kind'] === 'resync' ? undefined : this.#lastLogIds.get(disk);
     const now = this.#api.context.replication.clock.now();
-    const bytes = buildHrl(writes, { uniqueId, createdAt: now, ...(previous ? { previousUniqueId: previous } : {}) });
+    const bytes = buildHrl(writes, {
+      uniqueId,
+      createdAt: now,
+      ...(previous ? { previousUniqueId: previous } : {}),
+    });
     this.#lastLogIds.set(disk, uniqueId);
     this.history.set(`${cycle}/${disk}`, sha256(this.#disk(disk)).toString('hex'));
     return {
@@ -143,7 +160,9 @@ export class SimulatedSource {
   cutCycle(assignment: Assignment, cycle = assignment.nextCycle, writes = 3): SentLog[] {
     return assignment.disks
       .filter(({ initialReplication }) => initialReplication.state === 'complete')
-      .map(({ disk, delta }) => this.#log(disk, cycle, this.#change(this.#disk(disk), writes), delta.metadata));
+      .map(({ disk, delta }) =>
+        this.#log(disk, cycle, this.#change(this.#disk(disk), writes), delta.metadata),
+      );
   }
 
   async send(...logs: readonly SentLog[]): Promise<void> {
@@ -199,7 +218,8 @@ export class SimulatedSource {
       const end = Math.min(bytes.length, begin + coarseBlockBytes);
       for (let offset = begin; offset < end; offset += fineBlockBytes) {
         const data = bytes.slice(offset, Math.min(end, offset + fineBlockBytes));
-        if (!sha256(data).equals(fine.subarray(position, position + 32))) writes.push({ diskOffset: offset, data });
+        if (!sha256(data).equals(fine.subarray(position, position + 32)))
+          writes.push({ diskOffset: offset, data });
         position += 32;
       }
     }
@@ -232,7 +252,10 @@ export class SimulatedSource {
       );
       const scope = scrubScopes(this.item, disk, scrubId).source;
       const subject = { scope, diskSizeBytes: bytes.length, segment: 0 };
-      await this.#agentBytes(`/disks/${disk}/scrubs/${scrubId}/coarse/0`, encodeCoarse(subject, Buffer.concat(digests)));
+      await this.#agentBytes(
+        `/disks/${disk}/scrubs/${scrubId}/coarse/0`,
+        encodeCoarse(subject, Buffer.concat(digests)),
+      );
     }
     await this.#agent('POST', `/scrubs/${scrubId}/complete`, { cycle: assignment.nextCycle });
     await this.send(...logs);

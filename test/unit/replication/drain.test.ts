@@ -59,7 +59,7 @@ describe('draining an item', () => {
   });
 
   it('waits for a missing cycle and says which logs it waits for', async () => {
-    const vm = await new ProtectedVm().protect();
+    const vm = await new ProtectedVm({ diskSizes: [4 * 2 ** 20, 4 * 2 ** 20] }).protect();
     const first = vm.cutCycle();
     const second = vm.cutCycle();
     await vm.upload(...second);
@@ -181,7 +181,7 @@ describe('draining an item', () => {
     });
     await vm.storage.deltas.put(second!.name, stranger);
     await drainItem(vm.context, vm.item);
-    expect(await codes(vm)).toEqual(['LogChainBroken']);
+    expect(await codes(vm)).toEqual(['ResyncRequired', 'LogChainBroken']);
     await vm.storage.deltas.put(second!.name, first!.bytes);
     await drainItem(vm.context, vm.item);
     expect((await vm.record()).appliedCycle).toBe(1);
@@ -263,7 +263,7 @@ describe('draining an item', () => {
     const record = await vm.record();
     expect(record.appliedCycle).toBe(1);
     expect(record.disks[0]!.resync).toMatchObject({ reason: 'ReplicaRolledBack', blocksMerging: true });
-    expect(await codes(vm)).toEqual(['ReplicaRolledBack']);
+    expect(await codes(vm)).toEqual(['ReplicaRolledBack', 'ResyncRequired']);
   });
 
   it('shows that somebody else holds the replica, and goes on when it is free again', async () => {
