@@ -14,6 +14,7 @@ import { acquireHostLock } from './process/hostLock.ts';
 import { readAppFiles } from './settings/appFiles.ts';
 import { applySettings, toHostDefaults, toHostId } from './settings/appSettings.ts';
 import { readOrCreateSecrets, toInfo } from './settings/localHostSection.ts';
+import { openServerCertificate } from './tls/serverCertificate.ts';
 import { loadApp } from './worker/loadApp.ts';
 import { serveApp } from './serveApp.ts';
 
@@ -24,6 +25,8 @@ export interface LocalHostOptions {
   /** Take the next free port when `port` is in use, instead of failing. */
   mayUseNextPort: boolean;
   dataDirectory: string;
+  /** Serve TLS, with a certificate of the data directory. */
+  usesTls: boolean;
   /** The built azuriteProcess. */
   azuriteEntryPoint: string;
   /** Fail orchestrations that are not deterministic, at the cost of replaying each episode twice. */
@@ -74,11 +77,16 @@ async function start(options: LocalHostOptions, cleanUp: CleanUp): Promise<Omit<
   await rm(directory.localJsonFile, { force: true });
   const secrets = await readOrCreateSecrets(directory.secretsFile, files.section.secrets);
   const keys = options.asksForKeys ? await openHostKeys(directory.keysFile) : undefined;
+  const tls = options.usesTls
+    ? await openServerCertificate(directory.tls, new Date(), (message) =>
+        writer.log('warning', 'Host.Startup', message),
+      )
+    : undefined;
 
-  const door = new HttpFrontDoor(writer.log);
+  const door = new HttpFrontDoor(writer.log, tls);
   cleanUp.add('close the HTTP port', () => door.close());
   const port = await listen(door, options);
-  const url = `http://127.0.0.1:${port}`;
+  const url = `${tls === undefined ? 'http' : 'https'}://127.0.0.1:${port}`;
 
   const azurite = await startAzurite({
     entryPoint: options.azuriteEntryPoint,
@@ -117,12 +125,14 @@ async function start(options: LocalHostOptions, cleanUp: CleanUp): Promise<Omit<
   cleanUp.add('remove local.json', () => rm(directory.localJsonFile, { force: true }));
   const { endpoints } = azurite;
   const info = toInfo(files.section, process.env);
-  await writeLocalJson(directory.localJsonFile, { url, endpoints, keys, info });
+  const caCertificate = tls?.authorityFile;
+  await writeLocalJson(directory.localJsonFile, { url, endpoints, keys, caCertificate, info });
   const banner = formatBanner({
     url,
     appName: files.appPackage.name ?? 'The app',
     dataDirectory: directory.path,
     blobEndpoint: endpoints.blob,
+    caCertificate,
     keysFile: keys === undefined ? undefined : directory.keysFile,
     functions: triggers.functions,
     routes: triggers.routes.routes,

@@ -13,6 +13,7 @@ export interface DataDirectory {
   secretsFile: string;
   keysFile: string;
   localJsonFile: string;
+  tls: string;
 }
 
 /** Makes the folder when it is missing; throws StartError when it is a file or not writable. */
@@ -25,6 +26,7 @@ export async function openDataDirectory(path: string): Promise<DataDirectory> {
     secretsFile: join(path, 'secrets.json'),
     keysFile: join(path, 'keys.json'),
     localJsonFile: join(path, 'local.json'),
+    tls: join(path, 'tls'),
   };
   try {
     await mkdir(directory.azurite, { recursive: true });
