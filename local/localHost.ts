@@ -11,6 +11,7 @@ import type { LogWriter } from './logWriter.ts';
 import { CleanUp, withinMs } from './process/cleanUp.ts';
 import { openDataDirectory } from './process/dataDirectory.ts';
 import { acquireHostLock } from './process/hostLock.ts';
+import { StartError, errnoOf, reasonOf } from './process/startError.ts';
 import { readAppFiles } from './settings/appFiles.ts';
 import { applySettings, toHostDefaults, toHostId } from './settings/appSettings.ts';
 import { readOrCreateSecrets, toInfo } from './settings/localHostSection.ts';
@@ -61,8 +62,21 @@ export async function startLocalHost(options: LocalHostOptions): Promise<LocalHo
     return { ...started, stop };
   } catch (error) {
     await stop();
-    throw error;
+    throw describeFailure(options.dataDirectory, error);
   }
+}
+
+/** What the system refused below the data directory (a full disk, a folder in place of a file) is no error of the app. */
+function describeFailure(dataDirectory: string, error: unknown): unknown {
+  const { syscall, path } = (error ?? {}) as NodeJS.ErrnoException;
+  if (syscall === undefined || path?.startsWith(dataDirectory) !== true) return error;
+  const advice =
+    errnoOf(error) === 'ENOSPC' || errnoOf(error) === 'EDQUOT'
+      ? 'The disk is full: make room, or name a folder on another disk with --data-dir.'
+      : 'Correct what is in the way, or name another folder with --data-dir.';
+  return new StartError(`Cannot use the data directory ${dataDirectory}: ${reasonOf(error)}. ${advice}`, {
+    cause: error,
+  });
 }
 
 async function start(options: LocalHostOptions, cleanUp: CleanUp): Promise<Omit<LocalHost, 'stop'>> {
