@@ -69,11 +69,12 @@ export async function startLocalHost(options: LocalHostOptions): Promise<LocalHo
 /** What the system refused below the data directory (a full disk, a folder in place of a file) is no error of the app. */
 function describeFailure(dataDirectory: string, error: unknown): unknown {
   const { syscall, path } = (error ?? {}) as NodeJS.ErrnoException;
-  if (syscall === undefined || path?.startsWith(dataDirectory) !== true) return error;
-  const advice =
-    errnoOf(error) === 'ENOSPC' || errnoOf(error) === 'EDQUOT'
-      ? 'The disk is full: make room, or name a folder on another disk with --data-dir.'
-      : 'Correct what is in the way, or name another folder with --data-dir.';
+  const isFull = errnoOf(error) === 'ENOSPC' || errnoOf(error) === 'EDQUOT';
+  // A failed write names no path.
+  if (syscall === undefined || !(isFull || path?.startsWith(dataDirectory) === true)) return error;
+  const advice = isFull
+    ? 'Make room, or name a folder on another disk with --data-dir.'
+    : 'Correct what is in the way, or name another folder with --data-dir.';
   return new StartError(`Cannot use the data directory ${dataDirectory}: ${reasonOf(error)}. ${advice}`, {
     cause: error,
   });
