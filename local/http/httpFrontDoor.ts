@@ -6,7 +6,7 @@ import type { HostLog, Worker } from '../worker/types.ts';
 import { type CorsPolicy, applyCors } from './cors.ts';
 import type { Access, HostKeys } from './hostKeys.ts';
 import { answerEmpty, invoke, invokeStreaming } from './httpInvocation.ts';
-import { BodyTooLargeError } from './httpRequestData.ts';
+import { BodyTooLargeError, hasValidUrl } from './httpRequestData.ts';
 import { HttpPort, type HttpPortOptions } from './httpPort.ts';
 import type { RouteTable } from './routeTable.ts';
 import type { StreamingProxy } from './streamingProxy.ts';
@@ -74,7 +74,8 @@ export class HttpFrontDoor {
     response.on('error', () => undefined);
     if (this.#isStopping) response.setHeader('connection', 'close');
     try {
-      if (this.#app === undefined) refuse(response);
+      if (!hasValidUrl(request)) answerEmpty(response, 400);
+      else if (this.#app === undefined) refuse(response);
       else await this.#dispatch(this.#app, request, response);
     } catch (error) {
       if (error instanceof BodyTooLargeError) {

@@ -28,6 +28,11 @@ export async function readBody(request: IncomingMessage): Promise<Buffer | undef
   return lengthBytes === 0 ? undefined : Buffer.concat(chunks);
 }
 
+/** False when the Host header or the path make no URL. */
+export function hasValidUrl(request: IncomingMessage): boolean {
+  return URL.canParse(absoluteUrl(request));
+}
+
 /** Absolute URL of a request, as the client wrote it. */
 function absoluteUrl(request: IncomingMessage): string {
   return `${schemeOf(request)}://${request.headers.host ?? 'localhost'}${request.url ?? '/'}`;
