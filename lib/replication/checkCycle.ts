@@ -6,7 +6,8 @@ import { verifyHrl } from '../hrl/verify.ts';
 import type { VerifiedHrl } from '../hrl/verify.ts';
 import { forEachBounded } from '../merge/bounded.ts';
 import { mergeMemory } from '../merge/byteBudget.ts';
-import { recordingZeros, ZeroRunRecorder } from '../merge/knownZeros.ts';
+import { KeptLog } from '../merge/keptLog.ts';
+import { ZeroRunRecorder } from '../merge/knownZeros.ts';
 import type { DiskRecord, ItemRecord } from '../protection/item.ts';
 import { findCycle } from '../protection/itemStore.ts';
 import { blobSource } from '../storage/blobSource.ts';
@@ -26,6 +27,13 @@ export interface CheckedLog {
   verified: VerifiedHrl;
   /** Where the log has long runs of zeros; the merge clears them without having to read them again. */
   zeroRuns: ByteRange[];
+  /** What the check read, as far as there was memory to keep it; the merge need not read that again. */
+  kept: KeptLog;
+}
+
+/** The logs of a cycle that may be applied. Disposing gives back the memory that they are kept in; may be done twice. */
+export interface CheckedCycle extends Disposable {
+  logs: CheckedLog[];
 }
 
 interface Refusal {
@@ -45,16 +53,25 @@ function isRefusal(error: unknown): error is LifeboatError {
 async function checkLog(context: ReplicationContext, disk: DiskRecord, blob: BlobInfo): Promise<CheckedLog> {
   const isResync = blob.metadata['kind'] === 'resync';
   const sha256 = blob.metadata['sha256'];
+  const expected = {
+    diskSizeBytes: disk.sizeBytes,
+    ...(sha256 === undefined ? {} : { sha256 }),
+    // A resync log starts a new chain.
+    ...(disk.lastLogId === null || isResync ? {} : { previousUniqueId: disk.lastLogId }),
+  };
   const zeros = new ZeroRunRecorder();
+  const kept = new KeptLog(blob.sizeBytes);
   const release = await mergeMemory.take(Math.min(2 * readBytes, blob.sizeBytes));
   try {
-    const verified = await verifyHrl(recordingZeros(blobSource(context.storage.deltas, blob), zeros), {
-      diskSizeBytes: disk.sizeBytes,
-      ...(sha256 === undefined ? {} : { sha256 }),
-      // A resync log starts a new chain.
-      ...(disk.lastLogId === null || isResync ? {} : { previousUniqueId: disk.lastLogId }),
+    const source = blobSource(context.storage.deltas, blob);
+    const verified = await verifyHrl(source, expected, (offsetBytes, bytes) => {
+      zeros.take(offsetBytes, bytes);
+      kept.take(offsetBytes, bytes);
     });
-    return { disk, blob, verified, zeroRuns: zeros.runs() };
+    return { disk, blob, verified, zeroRuns: zeros.runs(), kept };
+  } catch (error) {
+    kept[Symbol.dispose]();
+    throw error;
   } finally {
     release();
   }
@@ -65,25 +82,38 @@ export async function checkCycle(
   context: ReplicationContext,
   record: ItemRecord,
   logs: ReadonlyMap<string, BlobInfo>,
-): Promise<CheckedLog[] | undefined> {
-  const outcomes: (CheckedLog | Refusal)[] = [];
-  await forEachBounded(record.disks.entries(), { concurrency: checksAtOnce }, async ([index, disk]) => {
-    const blob = logs.get(disk.disk);
-    if (!blob)
-      throw new Error(`Invariant broken: cycle of ${record.item} is checked without a log for ${disk.disk}`);
-    try {
-      outcomes[index] = await checkLog(context, disk, blob);
-    } catch (error) {
-      if (!isRefusal(error)) throw error;
-      outcomes[index] = { blob, error };
-    }
-  });
+): Promise<CheckedCycle | undefined> {
   const checked: CheckedLog[] = [];
-  for (const outcome of outcomes) {
-    if ('error' in outcome) await refuseLog(context, record.item, outcome.blob, outcome.error);
-    else checked.push(outcome);
+  const refusals: Refusal[] = [];
+  const cycle = disposable(checked);
+  try {
+    await forEachBounded(record.disks.entries(), { concurrency: checksAtOnce }, async ([index, disk]) => {
+      const blob = logs.get(disk.disk);
+      if (!blob)
+        throw new Error(
+          `Invariant broken: cycle of ${record.item} is checked without a log for ${disk.disk}`,
+        );
+      try {
+        checked[index] = await checkLog(context, disk, blob);
+      } catch (error) {
+        if (!isRefusal(error)) throw error;
+        refusals[index] = { blob, error };
+      }
+    });
+    // In the order of the disks; most of them have none.
+    for (const { blob, error } of Object.values(refusals)) await refuseLog(context, record.item, blob, error);
+  } catch (error) {
+    cycle[Symbol.dispose]();
+    throw error;
   }
-  return checked.length === outcomes.length ? checked : undefined;
+  if (refusals.length === 0) return cycle;
+  cycle[Symbol.dispose]();
+  return undefined;
+}
+
+function disposable(logs: CheckedLog[]): CheckedCycle {
+  // Not every place is filled when the check fails on the way.
+  return { logs, [Symbol.dispose]: () => logs.forEach(({ kept }) => kept[Symbol.dispose]()) };
 }
 
 async function sha256Of(context: ReplicationContext, blob: BlobInfo): Promise<string> {
