@@ -52,16 +52,23 @@ export async function openDiskSource(path: string): Promise<DiskSource> {
   const file = await openFileSource(path);
   try {
     const { format, sizeBytes } = await detectFormat(file);
+    const assertWithin = (offsetBytes: number, lengthBytes: number): void => {
+      if (offsetBytes + lengthBytes <= sizeBytes) return;
+      throw new RangeError(
+        `${path}: read [${offsetBytes}, ${offsetBytes + lengthBytes}) of ${sizeBytes} bytes`,
+      );
+    };
     return {
       path,
       format,
       sizeBytes,
       async read(offsetBytes, lengthBytes) {
-        if (offsetBytes + lengthBytes > sizeBytes)
-          throw new RangeError(
-            `${path}: read [${offsetBytes}, ${offsetBytes + lengthBytes}) of ${sizeBytes} bytes`,
-          );
+        assertWithin(offsetBytes, lengthBytes);
         return file.read(offsetBytes, lengthBytes);
+      },
+      async readInto(offsetBytes, target) {
+        assertWithin(offsetBytes, target.length);
+        return file.readInto(offsetBytes, target);
       },
       close: () => file.close(),
       [Symbol.asyncDispose]: () => file.close(),

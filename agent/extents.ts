@@ -1,6 +1,6 @@
 // Changed ranges of a disk: joining them, reading them from JSON, reading their bytes. Extents are half-open byte
 // ranges in whole sectors.
-import type { RandomAccessSource } from '../lib/disk/source.ts';
+import { readReusing, type RandomAccessSource } from '../lib/disk/source.ts';
 import type { HrlTotals, HrlWrite } from '../lib/hrl/writer.ts';
 import type { ByteRange } from '../lib/storage/ports.ts';
 import { AgentError } from './agentError.ts';
@@ -100,16 +100,20 @@ interface LoadedGroup {
   bytes: Uint8Array;
 }
 
-async function loadGroup(source: RandomAccessSource, pieces: ByteRange[]): Promise<LoadedGroup> {
+async function loadGroup(
+  source: RandomAccessSource,
+  pieces: ByteRange[],
+  buffer: Uint8Array,
+): Promise<LoadedGroup> {
   const startBytes = pieces[0]?.offsetBytes ?? 0;
   const last = pieces.at(-1) ?? { offsetBytes: 0, lengthBytes: 0 };
-  const bytes = await source.read(startBytes, last.offsetBytes + last.lengthBytes - startBytes);
-  return { pieces, startBytes, bytes };
+  const lengthBytes = last.offsetBytes + last.lengthBytes - startBytes;
+  return { pieces, startBytes, bytes: await readReusing(source, startBytes, lengthBytes, buffer) };
 }
 
 /**
- * The bytes of the extents, in the order of the extents, as log writes of at most 4 MiB. The next reads are in flight
- * while the caller works: at most 16 MiB. A failed read is thrown when its turn comes.
+ * The bytes of the extents, in the order of the extents, as log writes of at most 4 MiB; each is valid until the next is
+ * taken. The next reads are in flight while the caller works: at most 16 MiB. A failed read is thrown when its turn comes.
  */
 export async function* readExtents(
   source: RandomAccessSource,
@@ -117,11 +121,15 @@ export async function* readExtents(
 ): AsyncGenerator<HrlWrite, void, undefined> {
   const groups = groupPieces(extents);
   const ahead: Promise<LoadedGroup>[] = [];
+  // One for each read in flight, and one for the group that the caller works on.
+  const buffers = Array.from({ length: readsAhead + 1 }, () => new Uint8Array(maxEntryBytes));
   const fill = (): void => {
     while (ahead.length < readsAhead) {
       const next = groups.next();
       if (next.done === true) return;
-      const loading = loadGroup(source, next.value);
+      const buffer = buffers.shift() ?? new Uint8Array(maxEntryBytes);
+      buffers.push(buffer);
+      const loading = loadGroup(source, next.value, buffer);
       // Thrown when its turn comes, not as unhandled before.
       loading.catch(() => undefined);
       ahead.push(loading);

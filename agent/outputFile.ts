@@ -5,9 +5,12 @@ import { open, rename, stat, unlink, type FileHandle } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { HrlSink } from '../lib/hrl/writer.ts';
 import { AgentError } from './agentError.ts';
+import { EarlySync } from './earlySync.ts';
 import { errnoOf, writeError } from './fileErrors.ts';
 import { writeFully } from './fileWrite.ts';
 
+/** Written between two beginnings of making it durable. */
+const syncBytes = 16 * 1024 * 1024;
 const nothingLeft = 'Nothing was left behind.';
 
 /** Refuses to replace what is no regular file, and files at all unless `replace`. */
@@ -42,19 +45,26 @@ export async function writeOutputFile<T>(
   await requireReplaceable(path, replace);
   const temporaryPath = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}.part`);
   let handle: FileHandle | undefined;
+  let sync: EarlySync | undefined;
   try {
     const opened = await open(temporaryPath, 'wx');
     handle = opened;
+    sync = new EarlySync(opened, syncBytes);
+    const early = sync;
     const result = await write({
       temporaryPath,
-      write: (offsetBytes, data) => writeFully(opened, offsetBytes, data),
+      async write(offsetBytes, data) {
+        await writeFully(opened, offsetBytes, data);
+        early.note(data.length);
+      },
     });
-    await opened.sync();
+    await early.finish();
     await opened.close();
     handle = undefined;
     await rename(temporaryPath, path);
     return result;
   } catch (error) {
+    await sync?.settle();
     await handle?.close().catch(() => undefined);
     await unlink(temporaryPath).catch(() => undefined);
     throw writeError(error, path, nothingLeft);

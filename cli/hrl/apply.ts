@@ -5,11 +5,12 @@ import { openDiskSource } from '../../agent/diskSource.ts';
 import { readError, writeError } from '../../agent/fileErrors.ts';
 import { openFileSource } from '../../agent/fileSource.ts';
 import { verifyHrl } from '../../lib/hrl/verify.ts';
-import { applyMerge } from '../../lib/merge/apply.ts';
 import { planMerge } from '../../lib/merge/plan.ts';
+import { totalLength } from '../../lib/merge/segments.ts';
 import { formatBytes, formatFacts } from '../humanText.ts';
 import { pathOf, print, type Io } from '../io.ts';
-import { filePageTarget } from './filePageTarget.ts';
+import { startProgress } from '../progress.ts';
+import { applyToFile, type FileApplied } from './applyToFile.ts';
 
 export interface ApplyOptions {
   size?: number;
@@ -86,14 +87,15 @@ export async function applyLog(
   io.signal.throwIfAborted();
   const segments = planMerge(log.entries);
   const handle = await openImage(raw, options.size !== undefined);
-  let result: Awaited<ReturnType<typeof applyMerge>>;
+  const progress = startProgress(io, 'applying', totalLength(segments), options.json === true);
+  let result: FileApplied;
   try {
     if (diskSizeBytes > disk.sizeBytes) await handle.truncate(diskSizeBytes);
-    result = await applyMerge({ source, segments, target: filePageTarget(handle), signal: io.signal });
-    await handle.sync();
+    result = await applyToFile({ source, segments, handle, signal: io.signal, onProgress: progress.report });
   } catch (error) {
     throw writeError(error, raw, again);
   } finally {
+    progress.end();
     await handle.close();
   }
   const { writtenBytes, clearedBytes } = result;

@@ -8,6 +8,24 @@ export interface RandomAccessSource {
    * The returned array belongs to the caller.
    */
   read(offsetBytes: number, lengthBytes: number): Promise<Uint8Array>;
+  /**
+   * Fills `target` with the bytes from `offsetBytes`; otherwise like `read`. For loops over large sources, in which
+   * making arrays costs as much as reading. Absent where bytes come in arrays of their own.
+   */
+  readInto?(offsetBytes: number, target: Uint8Array): Promise<void>;
+}
+
+/** Reads into `buffer` where the source can, which must be long enough; the result is valid until it is used again. */
+export async function readReusing(
+  source: RandomAccessSource,
+  offsetBytes: number,
+  lengthBytes: number,
+  buffer: Uint8Array,
+): Promise<Uint8Array> {
+  if (source.readInto === undefined) return source.read(offsetBytes, lengthBytes);
+  const target = buffer.subarray(0, lengthBytes);
+  await source.readInto(offsetBytes, target);
+  return target;
 }
 
 /** A source over bytes in memory. Reads return views, not copies. */

@@ -40,15 +40,23 @@ export interface VerifiedHrl {
   dataBytes: number;
 }
 
+/** Sees the bytes of a log that is being checked: the whole file, once, from front to back. */
+export type HrlWatcher = (offsetBytes: number, bytes: Uint8Array) => void;
+
 /**
  * Reads and checks the whole log. Throws HrlError: the structural codes of `readHrl`, `LogEntryOutOfBounds`,
- * `LogChainBroken`, `LogDataCorrupt`, `LogDigestMismatch`. Changes nothing; may be called again.
+ * `LogChainBroken`, `LogDataCorrupt`, `LogDigestMismatch`. Changes nothing; may be called again. What `watch` saw is the
+ * verified log only if nothing is thrown.
  */
-export async function verifyHrl(source: RandomAccessSource, expect: HrlExpectations): Promise<VerifiedHrl> {
+export async function verifyHrl(
+  source: RandomAccessSource,
+  expect: HrlExpectations,
+  watch?: HrlWatcher,
+): Promise<VerifiedHrl> {
   const log = await readHrl(source);
   checkChain(log.header, expect.previousUniqueId);
   const dataBytes = checkBounds(log, expect.diskSizeBytes);
-  const sha256 = await digestFile(source, log);
+  const sha256 = await digestFile(source, log, watch);
   if (expect.sha256 !== undefined && expect.sha256.toLowerCase() !== sha256) {
     const fault = { structure: 'log file', offsetBytes: 0, field: 'sha256' };
     throw new HrlError('LogDigestMismatch', { ...fault, expected: expect.sha256, found: sha256 });
@@ -107,12 +115,17 @@ function entryOffset(log: HrlLog, index: number): number {
 }
 
 /** The one pass over the file: returns its sha256, throws at the first data that its checksum contradicts. */
-async function digestFile(source: RandomAccessSource, log: HrlLog): Promise<string> {
+async function digestFile(
+  source: RandomAccessSource,
+  log: HrlLog,
+  watch: HrlWatcher | undefined,
+): Promise<string> {
   const hash = createHash('sha256');
   const checker = new DataChecksumChecker(log.entries);
   for await (const { offsetBytes, bytes } of readSequentially(source, chunkBytes)) {
     hash.update(bytes);
     checker.take(offsetBytes, bytes);
+    watch?.(offsetBytes, bytes);
   }
   return hash.digest('hex');
 }

@@ -1,7 +1,6 @@
 // Where the log is known to hold only zeros. A copy inside the service sees no bytes, so zeros can be cleared instead of
 // copied only if somebody who read the log before remembered them: the check of the log reads every byte of it.
 // Invariant: what is recorded was read as zeros, and every long run of what was read is recorded whole.
-import type { RandomAccessSource } from '../disk/source.ts';
 import { pageSizeBytes, type ByteRange } from '../storage/ports.ts';
 import { isZeroPage, minZeroRunBytes } from './zeroRuns.ts';
 
@@ -49,18 +48,6 @@ function nextProbe(probe: number, searched: number, end: number): number {
   const next = Math.max(probe + probeDistanceBytes, searched);
   const last = end - pageSizeBytes;
   return next > last && last > probe && last >= searched ? last : next;
-}
-
-/** The same source; what is read through it is shown to the recorder. */
-export function recordingZeros(source: RandomAccessSource, recorder: ZeroRunRecorder): RandomAccessSource {
-  return {
-    sizeBytes: source.sizeBytes,
-    async read(offsetBytes, lengthBytes) {
-      const bytes = await source.read(offsetBytes, lengthBytes);
-      recorder.take(offsetBytes, bytes);
-      return bytes;
-    },
-  };
 }
 
 /** The part of the ascending, disjoint `runs` that lies in [start, end), cut to it. */

@@ -1,7 +1,7 @@
 // What a merge plan is made of: disjoint pieces of the disk and where in the log their newest bytes are. A struct of
 // arrays, because a plan may have millions of segments.
 
-/** Disjoint segments, ascending by disk offset; index i of each array is segment i. All in bytes, multiples of 512. */
+/** Disjoint segments, ascending by disk offset: arrays of `count` numbers, in bytes, multiples of 512; index i is segment i. */
 export interface Segments {
   readonly count: number;
   readonly diskOffsets: Float64Array;
@@ -10,10 +10,27 @@ export interface Segments {
   readonly dataOffsets: Float64Array;
 }
 
+/** One of them as a value. */
+export interface Segment {
+  diskOffset: number;
+  length: number;
+  dataOffset: number;
+}
+
+/** Segment `index`. RangeError when there is none. */
+export function segmentAt({ diskOffsets, lengths, dataOffsets }: Segments, index: number): Segment {
+  const diskOffset = diskOffsets[index];
+  const length = lengths[index];
+  const dataOffset = dataOffsets[index];
+  if (diskOffset === undefined || length === undefined || dataOffset === undefined)
+    throw new RangeError(`segment ${index} of ${lengths.length}`);
+  return { diskOffset, length, dataOffset };
+}
+
 /** Sum of the lengths of all segments. */
-export function totalLength(segments: Segments): number {
+export function totalLength({ lengths }: Segments): number {
   let total = 0;
-  for (let index = 0; index < segments.count; index++) total += segments.lengths[index] ?? 0;
+  for (const length of lengths) total += length;
   return total;
 }
 

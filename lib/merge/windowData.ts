@@ -11,7 +11,7 @@ export const maxInFlightReadBytes = 16 * 1024 * 1024;
 /** Short reads wait for the service more than for bytes, so more of them are in flight. */
 const maxReadConcurrency = 16;
 /** Superseded data shorter than this is read and thrown away: about as long as another request would take. */
-const maxGapBytes = 128 * 1024;
+export const maxGapBytes = 128 * 1024;
 
 interface ArenaPiece {
   dataOffset: number;

@@ -6,7 +6,8 @@ import { verifyHrl } from '../hrl/verify.ts';
 import type { VerifiedHrl } from '../hrl/verify.ts';
 import { forEachBounded } from '../merge/bounded.ts';
 import { mergeMemory } from '../merge/byteBudget.ts';
-import { recordingZeros, ZeroRunRecorder } from '../merge/knownZeros.ts';
+import { KeptLog } from '../merge/keptLog.ts';
+import { ZeroRunRecorder } from '../merge/knownZeros.ts';
 import type { DiskRecord, ItemRecord } from '../protection/item.ts';
 import { findCycle } from '../protection/itemStore.ts';
 import { markForResync } from '../protection/resyncMarks.ts';
@@ -30,6 +31,13 @@ export interface CheckedLog {
   isResync: boolean;
   /** Where the log has long runs of zeros; the merge clears them without having to read them again. */
   zeroRuns: ByteRange[];
+  /** What the check read, as far as there was memory to keep it; the merge need not read that again. */
+  kept: KeptLog;
+}
+
+/** The logs of a cycle that may be applied. Disposing gives back the memory that they are kept in; may be done twice. */
+export interface CheckedCycle extends Disposable {
+  logs: CheckedLog[];
 }
 
 interface Refusal {
@@ -55,16 +63,25 @@ async function checkLog(
 ): Promise<CheckedLog> {
   const isResync = startsChain(record, disk, blob);
   const sha256 = blob.metadata['sha256'];
+  const expected = {
+    diskSizeBytes: disk.sizeBytes,
+    ...(sha256 === undefined ? {} : { sha256 }),
+    ...(disk.lastLogId === null || isResync ? {} : { previousUniqueId: disk.lastLogId }),
+  };
   const zeros = new ZeroRunRecorder();
+  const kept = new KeptLog(blob.sizeBytes);
   const release = await mergeMemory.take(Math.min(2 * readBytes, blob.sizeBytes));
   try {
-    const verified = await verifyHrl(recordingZeros(blobSource(context.storage.deltas, blob), zeros), {
-      diskSizeBytes: disk.sizeBytes,
-      ...(sha256 === undefined ? {} : { sha256 }),
-      ...(disk.lastLogId === null || isResync ? {} : { previousUniqueId: disk.lastLogId }),
+    const source = blobSource(context.storage.deltas, blob);
+    const verified = await verifyHrl(source, expected, (offsetBytes, bytes) => {
+      zeros.take(offsetBytes, bytes);
+      kept.take(offsetBytes, bytes);
     });
     if (disk.resync?.reason === 'LogChainBroken' && !isResync) requirePredecessor(disk, blob, verified);
-    return { disk, blob, verified, isResync, zeroRuns: zeros.runs() };
+    return { disk, blob, verified, isResync, zeroRuns: zeros.runs(), kept };
+  } catch (error) {
+    kept[Symbol.dispose]();
+    throw error;
   } finally {
     release();
   }
@@ -82,8 +99,10 @@ export async function checkCycle(
   context: ReplicationContext,
   record: ItemRecord,
   logs: ReadonlyMap<string, BlobInfo>,
-): Promise<CheckedLog[] | undefined> {
-  const outcomes: (CheckedLog | Refusal)[] = [];
+): Promise<CheckedCycle | undefined> {
+  const checked: CheckedLog[] = [];
+  const refusals: Refusal[] = [];
+  const cycle = disposable(checked);
   const work = record.disks.flatMap((disk) => {
     const blob = logs.get(disk.disk);
     if (blob) return [{ disk, blob }];
@@ -91,20 +110,29 @@ export async function checkCycle(
     assertInvariant(disk.joinedAtCycle === null, `${record.item}/${disk.disk} has a log in a complete cycle`);
     return [];
   });
-  await forEachBounded(work.entries(), { concurrency: checksAtOnce }, async ([index, { disk, blob }]) => {
-    try {
-      outcomes[index] = await checkLog(context, record, disk, blob);
-    } catch (error) {
-      if (!isRefusal(error)) throw error;
-      outcomes[index] = { disk, blob, error };
-    }
-  });
-  const checked: CheckedLog[] = [];
-  for (const outcome of outcomes) {
-    if ('error' in outcome) await refuse(context, record.item, outcome);
-    else checked.push(outcome);
+  try {
+    await forEachBounded(work.entries(), { concurrency: checksAtOnce }, async ([index, { disk, blob }]) => {
+      try {
+        checked[index] = await checkLog(context, record, disk, blob);
+      } catch (error) {
+        if (!isRefusal(error)) throw error;
+        refusals[index] = { disk, blob, error };
+      }
+    });
+    // In the order of the disks; most of them have none.
+    for (const refusal of Object.values(refusals)) await refuse(context, record.item, refusal);
+  } catch (error) {
+    cycle[Symbol.dispose]();
+    throw error;
   }
-  return checked.length === outcomes.length ? checked : undefined;
+  if (refusals.length === 0) return cycle;
+  cycle[Symbol.dispose]();
+  return undefined;
+}
+
+function disposable(logs: CheckedLog[]): CheckedCycle {
+  // Not every place is filled when the check fails on the way.
+  return { logs, [Symbol.dispose]: () => logs.forEach(({ kept }) => kept[Symbol.dispose]()) };
 }
 
 async function refuse(

@@ -152,12 +152,12 @@ async function drainLocked(
     if (signal.aborted || (stopAt && context.clock.now() >= stopAt))
       return { outcome: 'more', seen: pending.seen };
     if (await isComparisonStale(context, record)) return { outcome: 'blocked', seen: pending.seen };
-    const checked = await checkCycle(context, record, logs);
+    using checked = await checkCycle(context, record, logs);
     if (!checked) return { outcome: 'refused', seen: pending.seen };
     context.fault('drain.afterCheck');
-    await applyCycle(context, item, next, checked, signal);
+    await applyCycle(context, item, next, checked.logs, signal);
     applied.push(next);
-    context.log(`applied cycle ${next} of ${item} (${checked.length} disks)`);
+    context.log(`applied cycle ${next} of ${item} (${checked.logs.length} disks)`);
   }
 }
 

@@ -52,13 +52,16 @@ function fencedTarget(context: ReplicationContext, name: string, fence: Fence, l
 export async function mergeLog(
   context: ReplicationContext,
   item: string,
-  { disk, blob, verified, zeroRuns }: CheckedLog,
+  { disk, blob, verified, zeroRuns, kept }: CheckedLog,
   signal: AbortSignal,
 ): Promise<MergedLog> {
   const name = replicaName(item, disk.disk);
   const fence = await raiseFence(context, item, disk);
   context.fault('apply.afterFence');
-  const source = blobSource(context.storage.deltas, blob);
+  const stored = blobSource(context.storage.deltas, blob);
+  // What is kept is not read again, but a log that was replaced since it was checked is not applied.
+  await stored.read(0, 0);
+  const source = kept.over(stored);
   const segments = planMerge(verified.log.entries);
   await applyMerge({ source, segments, target: fencedTarget(context, name, fence, blob), zeroRuns, signal });
   if (context.verify === 'readback') {

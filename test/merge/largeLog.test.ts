@@ -11,6 +11,7 @@ const gib = 1024 ** 3;
 interface Report {
   sizeBytes: number;
   liveBytes: number;
+  keptBytes: number;
   landedBytes: number;
   result: { writtenBytes: number; clearedBytes: number; readBytes: number };
   peakMiB: number;
@@ -24,7 +25,14 @@ beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'lifeboat-large-'));
   program = join(folder, 'largeLogRun.mjs');
   const entry = join(import.meta.dirname, 'largeLogRun.ts');
-  await build({ entryPoints: [entry], outfile: program, bundle: true, platform: 'node', format: 'esm' });
+  await build({
+    entryPoints: [entry],
+    outfile: program,
+    bundle: true,
+    platform: 'node',
+    target: 'node20',
+    format: 'esm',
+  });
 });
 afterAll(() => {
   rmSync(folder, { recursive: true, force: true });
@@ -43,6 +51,7 @@ it(
   () => {
     const report = runAlone() as Report;
     expect(report.sizeBytes).toBeGreaterThan(3 * gib);
+    expect(report.keptBytes).toBe(64 * 1024 ** 2);
     expect(report.landedBytes).toBe(report.liveBytes);
     expect(report.liveBytes).toBe(150_001 * 16_384);
     expect(report.result).toMatchObject({ writtenBytes: report.liveBytes, clearedBytes: 0 });

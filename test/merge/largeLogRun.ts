@@ -6,6 +6,7 @@ import { allocateEntries } from '../../lib/hrl/entries.ts';
 import { verifyHrl } from '../../lib/hrl/verify.ts';
 import { applyMerge, type PageTarget } from '../../lib/merge/apply.ts';
 import { mergeMemory } from '../../lib/merge/byteBudget.ts';
+import { KeptLog } from '../../lib/merge/keptLog.ts';
 import { planMerge } from '../../lib/merge/plan.ts';
 import { totalLength } from '../../lib/merge/segments.ts';
 import { generatedLog, readStamp } from './generatedLog.ts';
@@ -66,17 +67,21 @@ async function mergeLargeLog(): Promise<object> {
   const source = sampled(generatedLog({ blockCount, entryBytes, diskOffsetOf }));
   const { target, landed } = checkingTarget();
   const startedAt = performance.now();
-  const { log, sha256, dataBytes } = await verifyHrl(source, { diskSizeBytes: placeCount * entryBytes });
+  const disk = { diskSizeBytes: placeCount * entryBytes };
+  using kept = new KeptLog(source.sizeBytes);
+  const { log, sha256, dataBytes } = await verifyHrl(source, disk, (at, bytes) => kept.take(at, bytes));
   const verifiedAt = performance.now();
   const segments = planMerge(log.entries);
   const plannedAt = performance.now();
-  const result = await applyMerge({ source, segments, target });
+  const { keptBytes } = kept;
+  const result = await applyMerge({ source: kept.over(source), segments, target });
   sample();
   const seconds = (from: number, to: number): number => Math.round(to - from) / 1000;
   return {
     sizeBytes: source.sizeBytes,
     sha256,
     dataBytes,
+    keptBytes,
     liveBytes: totalLength(segments),
     landedBytes: landed(),
     result,
@@ -96,8 +101,10 @@ async function mergeManyLogs(): Promise<object> {
     const log = generatedLog({ blockCount: manyBlocks, entryBytes, diskOffsetOf: inDiskOrder });
     const source = sampled(log);
     // As the check of a cycle does: a log that is being read counts too.
+    using kept = new KeptLog(source.sizeBytes);
     const release = await mergeMemory.take(16 * mib);
-    const { log: read } = await verifyHrl(source, { diskSizeBytes: manyBlocks * 127 * entryBytes });
+    const disk = { diskSizeBytes: manyBlocks * 127 * entryBytes };
+    const { log: read } = await verifyHrl(source, disk, (at, bytes) => kept.take(at, bytes));
     release();
     const target: PageTarget = {
       writePages: async (_offsetBytes, data) => {
@@ -107,7 +114,7 @@ async function mergeManyLogs(): Promise<object> {
       },
       clearPages: async () => undefined,
     };
-    await applyMerge({ source, segments: planMerge(read.entries), target });
+    await applyMerge({ source: kept.over(source), segments: planMerge(read.entries), target });
   };
   await Promise.all(Array.from({ length: 6 }, mergeOne));
   return { manyWrittenBytes: writtenBytes, manyPeakMiB: Math.round(peakBytes / mib) };

@@ -6,7 +6,7 @@ import { memorySource } from '../../lib/disk/source.ts';
 import { verifyHrl } from '../../lib/hrl/verify.ts';
 import type { HrlWrite } from '../../lib/hrl/writer.ts';
 import { applyMerge, type PageTarget } from '../../lib/merge/apply.ts';
-import { recordingZeros, runsWithin, ZeroRunRecorder } from '../../lib/merge/knownZeros.ts';
+import { runsWithin, ZeroRunRecorder } from '../../lib/merge/knownZeros.ts';
 import { planMerge, type Segments } from '../../lib/merge/plan.ts';
 import { readBack } from '../../lib/merge/readBack.ts';
 import { minZeroRunBytes } from '../../lib/merge/zeroRuns.ts';
@@ -44,9 +44,8 @@ interface Planned {
 async function plan(writes: readonly HrlWrite[]): Promise<Planned> {
   const log = logOf(writes);
   const zeros = new ZeroRunRecorder();
-  const { log: read } = await verifyHrl(recordingZeros(memorySource(log), zeros), {
-    diskSizeBytes: diskBytes,
-  });
+  const expected = { diskSizeBytes: diskBytes };
+  const { log: read } = await verifyHrl(memorySource(log), expected, (at, bytes) => zeros.take(at, bytes));
   return { log, segments: planMerge(read.entries), zeroRuns: zeros.runs() };
 }
 

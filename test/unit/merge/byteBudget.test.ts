@@ -56,11 +56,45 @@ describe('ByteBudget', () => {
     expect(budget.takenBytes).toBe(0);
   });
 
+  it('lends what is free, but not the reserve, and nothing while somebody waits', async () => {
+    const budget = new ByteBudget(100, 50);
+    const first = budget.takeSpare(30, () => undefined);
+    const second = budget.takeSpare(30, () => undefined);
+    expect([first.bytes, second.bytes, budget.takenBytes]).toEqual([30, 20, 50]);
+    first.release();
+    first.release();
+    expect(budget.takenBytes).toBe(20);
+    second.release();
+    const held = await budget.take(90);
+    const waiting = budget.take(20);
+    expect(budget.takeSpare(30, () => undefined).bytes).toBe(0);
+    held();
+    (await waiting)();
+    expect(budget.takeSpare(30, () => undefined).bytes).toBe(30);
+  });
+
+  it('calls lent memory back, oldest first and no more than needed, before anybody waits', async () => {
+    const budget = new ByteBudget(100, 10);
+    const called: string[] = [];
+    for (const name of ['a', 'b', 'c']) budget.takeSpare(30, () => called.push(name));
+    (await budget.take(10))();
+    expect(called).toEqual([]);
+    const release = await budget.take(50);
+    expect(called).toEqual(['a', 'b']);
+    expect(budget.takenBytes).toBe(80);
+    release();
+    // A wish for everything takes the rest as well.
+    (await budget.take(1000))();
+    expect(called).toEqual(['a', 'b', 'c']);
+    expect(budget.takenBytes).toBe(0);
+  });
+
   it('any takers, some of them aborted, releasing twice: the bound holds and all are served', async () => {
     const taker = fc.record({ bytes: fc.nat(150), turns: fc.nat(3), abortAfter: fc.option(fc.nat(4)) });
     await fc.assert(
       fc.asyncProperty(fc.array(taker, { maxLength: 20 }), async (takers) => {
-        const budget = new ByteBudget(100);
+        const budget = new ByteBudget(100, 60);
+        let lent = 0;
         let held = 0;
         const outcomes = await Promise.all(
           takers.map(async ({ bytes, turns, abortAfter }) => {
@@ -69,11 +103,17 @@ describe('ByteBudget', () => {
               for (let turn = 0; turn < (abortAfter ?? 0); turn++) await settle();
               if (abortAfter !== null) controller.abort(new Error('abort'));
             })();
+            const loan = { isOut: true };
+            const spare = budget.takeSpare(bytes, () => {
+              lent -= spare.bytes;
+              loan.isOut = false;
+            });
+            lent += spare.bytes;
             try {
               const release = await budget.take(bytes, controller.signal);
               held += Math.min(bytes, 100);
-              expect(held).toBeLessThanOrEqual(100);
-              expect(budget.takenBytes).toBeGreaterThanOrEqual(held);
+              expect(held + lent).toBeLessThanOrEqual(100);
+              expect(budget.takenBytes).toBeGreaterThanOrEqual(held + lent);
               for (let turn = 0; turn < turns; turn++) await settle();
               held -= Math.min(bytes, 100);
               release();
@@ -83,6 +123,8 @@ describe('ByteBudget', () => {
               if ((error as Error).message !== 'abort') throw error;
               return 'aborted';
             } finally {
+              if (loan.isOut) lent -= spare.bytes;
+              spare.release();
               await aborting;
             }
           }),

@@ -1,6 +1,8 @@
 // Two workers on one item: triggers that find the lock taken, and a lock that was lost while its holder still works.
 import { describe, expect, it } from 'vitest';
+import { LifeboatError } from '../../../lib/errors.ts';
 import { buildHrl } from '../../../lib/hrl/writer.ts';
+import { mergeMemory } from '../../../lib/merge/byteBudget.ts';
 import { drainItem } from '../../../lib/replication/drain.ts';
 import type { Lock, LockPort, PageBlobPort, Storage } from '../../../lib/storage/ports.ts';
 import { ProtectedVm, logTime } from '../../support/protectedVm.ts';
@@ -108,5 +110,24 @@ describe('two workers on one item', () => {
     expect(await vm.points()).toEqual([]);
     await drainItem(vm.context, vm.item);
     expect(await vm.verifiedCycles()).toEqual([1]);
+  });
+
+  it('applies a log that nobody can read any more after its check, from what the check kept', async () => {
+    const vm = await new ProtectedVm().protect();
+    await vm.upload(...vm.cutCycle());
+    let isChecked = false;
+    const { deltas } = vm.storage;
+    const read: typeof deltas.read = async (name, range, etag) => {
+      if (isChecked && range.lengthBytes > 0)
+        throw new LifeboatError('StorageUnavailable', `${name} is not read twice`);
+      return deltas.read(name, range, etag);
+    };
+    const fault = (point: string): void => {
+      if (point === 'drain.afterCheck') isChecked = true;
+    };
+    const storage = { ...vm.storage, deltas: { ...deltas, read } };
+    await drainItem({ ...vm.context, storage, fault, verify: 'readback' }, vm.item);
+    expect(await vm.verifiedCycles()).toEqual([1]);
+    expect(mergeMemory.takenBytes).toBe(0);
   });
 });

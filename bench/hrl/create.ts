@@ -1,0 +1,93 @@
+// A log from known extents, beside the two things that it cannot do without: the digest of that many bytes on one thread,
+// and a plain copy of that many bytes onto the disk.
+import { createHash, randomFillSync } from 'node:crypto';
+import { rmSync } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { writeDeltaLog } from '../../agent/deltaLog.ts';
+import { openDiskSource } from '../../agent/diskSource.ts';
+import { readExtents, totalsOfExtents } from '../../agent/extents.ts';
+import type { ByteRange } from '../../lib/storage/ports.ts';
+import { median, type Measurement } from '../measurements.ts';
+import { roundCount, timed } from './images.ts';
+
+const pieceBytes = 4 * 2 ** 20;
+const gibibyte = 2 ** 30;
+
+/** Leaves the log of the last round at `log`. */
+export async function benchCreate(
+  { changed, log }: { changed: string; log: string },
+  changes: readonly ByteRange[],
+  changedBytes: number,
+): Promise<Measurement[]> {
+  const piece = randomFillSync(new Uint8Array(pieceBytes));
+  const seconds = { create: [] as number[], digest: [] as number[], copy: [] as number[] };
+  for (let round = 0; round <= roundCount; round++) {
+    const create = await timed(() => createLog({ changed, log }, changes));
+    const digest = await timed(async () => digestPieces(piece, changedBytes));
+    const copy = await timed(() => writePieces(`${log}.copy`, piece, changedBytes));
+    rmSync(`${log}.copy`);
+    // The first round warms up.
+    if (round === 0) continue;
+    seconds.create.push(create);
+    seconds.digest.push(digest);
+    seconds.copy.push(copy);
+  }
+  const rate = (values: number[]): number => changedBytes / gibibyte / median(values);
+  const slower = seconds.create.map((_, round) =>
+    Math.max(seconds.digest[round] ?? 0, seconds.copy[round] ?? 0),
+  );
+  const share = median(slower.map((limit, round) => limit / (seconds.create[round] ?? 0)));
+  return [
+    {
+      what: 'log from known extents',
+      value: rate(seconds.create),
+      unit: 'GiB/s',
+      detail: `median of ${roundCount}; read, digest, file, fdatasync`,
+    },
+    {
+      what: 'log from known extents, best round',
+      value: changedBytes / gibibyte / Math.min(...seconds.create),
+      unit: 'GiB/s',
+    },
+    {
+      what: 'sha256 of as much, one thread',
+      value: rate(seconds.digest),
+      unit: 'GiB/s',
+      detail: 'of the same 4 MiB again and again',
+    },
+    {
+      what: 'write as much and fdatasync',
+      value: rate(seconds.copy),
+      unit: 'GiB/s',
+      detail: 'a new file in pieces of 4 MiB',
+    },
+    {
+      what: 'log from known extents / the slower of the two',
+      value: share,
+      unit: '×',
+      detail: 'median of the ratios',
+    },
+  ];
+}
+
+async function createLog(
+  { changed, log }: { changed: string; log: string },
+  changes: readonly ByteRange[],
+): Promise<void> {
+  await using disk = await openDiskSource(changed);
+  const options = { uniqueId: crypto.randomUUID(), createdAt: new Date(), replace: true };
+  await writeDeltaLog(log, readExtents(disk, changes), { ...options, expected: totalsOfExtents(changes) });
+}
+
+function digestPieces(piece: Uint8Array, totalBytes: number): string {
+  const hash = createHash('sha256');
+  for (let done = 0; done < totalBytes; done += piece.length) hash.update(piece);
+  return hash.digest('hex');
+}
+
+async function writePieces(path: string, piece: Uint8Array, totalBytes: number): Promise<void> {
+  const file = await open(path, 'w');
+  for (let done = 0; done < totalBytes; done += piece.length) await file.write(piece, 0, piece.length, done);
+  await file.datasync();
+  await file.close();
+}
