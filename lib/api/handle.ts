@@ -1,5 +1,6 @@
 // One request in, one answer out: key check, routing, errors as ARM bodies. Never throws.
 import { createHash, timingSafeEqual } from 'node:crypto';
+import type { Caller } from '../auth/caller.ts';
 import { LifeboatError, errorCatalogue } from '../errors.ts';
 import { requireApiVersion, vaultPath } from './arm.ts';
 import type { ApiContext, ApiRequest, ApiResponse, RoutedRequest } from './http.ts';
@@ -9,6 +10,8 @@ import type { Match } from './router.ts';
 import { agentRoutes, vaultRoutes } from './routes.ts';
 
 const operationResult = /^(.*)\/operationresults\/([^/]+)$/i;
+
+const adminCaller: Caller = { kind: 'principal', id: 'adminKey', name: 'administrator', role: 'Owner' };
 
 const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
 
@@ -79,6 +82,7 @@ async function dispatch(context: ApiContext, request: ApiRequest): Promise<ApiRe
     json: () => parseJson(request),
     bytes: () => request.bytes(),
     apiVersion: requireApiVersion(request.query),
+    caller: adminCaller,
   };
   return handler(context, routed);
 }

@@ -1,4 +1,5 @@
 // Requests and answers as the API modules see them: no Functions types, so that all of it runs in plain tests.
+import type { Caller } from '../auth/caller.ts';
 import type { OrchestrationClient } from '../protection/orchestrations.ts';
 import type { ReplicationContext } from '../replication/context.ts';
 import type { UploadSigner } from '../storage/ports.ts';
@@ -54,6 +55,7 @@ export interface RoutedRequest {
   /** The body as it was sent, instead of as JSON. */
   bytes: () => Promise<Uint8Array>;
   apiVersion: string;
+  caller: Caller;
 }
 
 export type Handler = (context: ApiContext, request: RoutedRequest) => Promise<ApiResponse>;
