@@ -43,20 +43,19 @@ const listed = (text: string | null | undefined): string[] =>
     .map((word) => word.trim().toLowerCase())
     .filter((word) => word !== '');
 
+/** One test a field of the query; a field that is not given lets every job through. */
 function isAsked(job: JobRecord, query: ExportInput): boolean {
   const begun = Date.parse(job.startTime ?? job.createdAt);
-  const types = listed(query.affectedObjectTypes);
-  const states = listed(query.jobStatus);
   const fabric = jobFields['FabricId']?.of(job);
-  const name = query.jobName?.toLowerCase();
+  const isIn = (words: readonly string[], ...values: unknown[]) =>
+    words.length === 0 || values.some((value) => words.includes(String(value).toLowerCase()));
   return (
-    (query.startTime == null || begun >= Date.parse(query.startTime)) &&
-    (query.endTime == null || begun <= Date.parse(query.endTime)) &&
-    (types.length === 0 || types.includes(job.targetType.toLowerCase())) &&
-    (states.length === 0 || states.includes(job.state.toLowerCase())) &&
-    (query.fabricId == null || query.fabricId.toLowerCase() === String(fabric).toLowerCase()) &&
-    (name === undefined ||
-      [job.scenario, job.friendlyName, job.id].some((each) => each.toLowerCase() === name))
+    begun >= (query.startTime ? Date.parse(query.startTime) : -Infinity) &&
+    begun <= (query.endTime ? Date.parse(query.endTime) : Infinity) &&
+    isIn(listed(query.affectedObjectTypes), job.targetType) &&
+    isIn(listed(query.jobStatus), job.state) &&
+    isIn(listed(query.fabricId), fabric) &&
+    isIn(listed(query.jobName), job.scenario, job.friendlyName, job.id)
   );
 }
 
