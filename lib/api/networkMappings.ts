@@ -148,8 +148,7 @@ export const networkMappingOperations = [
     handler: async (context, request) => {
       const { record } = await getMapping(context, request.params);
       const { recoveryNetworkId, recoveryFabricName } = request.body.properties;
-      const network =
-        recoveryNetworkId == null ? record.recoveryNetworkId : requireNetwork(recoveryNetworkId);
+      const network = recoveryNetworkId ? requireNetwork(recoveryNetworkId) : record.recoveryNetworkId;
       const where = { key: networkMappings.keyOf(record), ifMatch: request.ifMatch };
       await changeStored(
         vaultOf(context),

@@ -26,9 +26,8 @@ function afterOf(query: URLSearchParams): string | undefined {
   if (token === undefined || token === '') return undefined;
   const key = Buffer.from(token, 'base64url').toString('utf8');
   // eslint-disable-next-line no-control-regex -- characters that no key has
-  const isKey =
-    /^[A-Za-z0-9_-]{1,700}$/.test(token) && /^[^/\\#?\u0000-\u001f\u007f-\u009f]{1,512}$/.test(key);
-  if (isKey) return key;
+  const isKeyText = /^[^/\\#?\u0000-\u001f\u007f-\u009f]{1,512}$/.test(key);
+  if (isKeyText && /^[A-Za-z0-9_-]{1,700}$/.test(token)) return key;
   const message = 'skipToken is not one that this service made; take nextLink as it is.';
   throw new LifeboatError('InvalidRequest', message, { target: 'skipToken' });
 }

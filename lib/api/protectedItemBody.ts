@@ -87,27 +87,44 @@ function percentCopied({ disks }: ItemRecord): string {
   return String(total === 0 ? 0 : Math.floor((100 * done) / total));
 }
 
+/** How far behind the recovery points are now, and when the last of them came. */
+function progressDetails(record: ItemRecord, now: Date) {
+  const { latestPoint, lastCycleAt } = record;
+  const rpoMs = latestPoint && now.getTime() - Date.parse(latestPoint.takenAt);
+  return {
+    lastReplicatedTime: lastCycleAt ?? latestPoint?.recordedAt ?? null,
+    lastRecoveryPointReceived: latestPoint?.takenAt ?? null,
+    rpoInSeconds: rpoMs === null ? null : Math.max(0, Math.floor(rpoMs / 1000)),
+    lastRpoCalculatedTime: now.toISOString(),
+  };
+}
+
+/** What the host reported about the machine. */
+function sourceDetails({ providerInput }: ItemRecord, machine: MachineRecord | undefined) {
+  const vmNics = vmNicsOf(machine, providerInput);
+  return {
+    vmNics,
+    selectedSourceNicId: text(providerInput['selectedSourceNicId']) ?? vmNics[0]?.nicId ?? null,
+    oSDetails: { osType: machine?.osType ?? text(providerInput['osType']) },
+    sourceVmRamSizeInMB: machine?.memoryMb ?? null,
+    sourceVmCpuCount: machine?.cpuCount ?? null,
+  };
+}
+
 function providerDetails(
   { replication }: ApiContext,
   record: ItemRecord,
   machine: MachineRecord | undefined,
 ) {
-  const now = replication.clock.now();
-  const { latestPoint, providerInput } = record;
-  const rpoMs = latestPoint && now.getTime() - Date.parse(latestPoint.takenAt);
-  const nics = vmNicsOf(machine, providerInput);
   return {
     instanceType: 'HyperVReplicaAzure',
     ...targetDetails(record),
+    ...sourceDetails(record, machine),
+    ...progressDetails(record, replication.clock.now()),
     azureVmDiskDetails: record.disks.map(({ disk, name, type, sizeBytes }, lun) => ({
       ...{ vhdType: type, vhdId: disk, diskId: disk, vhdName: name, lunId: String(lun) },
       maxSizeMB: String(Math.ceil(sizeBytes / 2 ** 20)),
     })),
-    vmNics: nics,
-    selectedSourceNicId: text(providerInput['selectedSourceNicId']) ?? nics[0]?.nicId ?? null,
-    oSDetails: { osType: machine?.osType ?? text(providerInput['osType']) },
-    sourceVmRamSizeInMB: machine?.memoryMb ?? null,
-    sourceVmCpuCount: machine?.cpuCount ?? null,
     vmId: record.machine,
     vmProtectionState: record.state,
     vmProtectionStateDescription: describeState(record.state),
@@ -115,10 +132,6 @@ function providerDetails(
       initialReplicationType: 'InitialReplication',
       initialReplicationProgressPercentage: percentCopied(record),
     },
-    lastReplicatedTime: record.lastCycleAt ?? latestPoint?.recordedAt ?? null,
-    lastRecoveryPointReceived: latestPoint?.takenAt ?? null,
-    rpoInSeconds: rpoMs === null ? null : Math.max(0, Math.floor(rpoMs / 1000)),
-    lastRpoCalculatedTime: now.toISOString(),
     encryption: 'Disabled',
     protectedManagedDisks: [],
     allAvailableOSUpgradeConfigurations: [],

@@ -105,15 +105,17 @@ export const updateInput = z
  * given" as well, because the official clients send it for fields that nobody set.
  */
 export function toProviderInput({ properties }: z.infer<typeof updateInput>): Record<string, unknown> {
-  const { providerSpecificDetails, ...given } = properties ?? {};
-  const {
-    instanceType: _instanceType,
-    recoveryAzureV1ResourceGroupId,
-    recoveryAzureV2ResourceGroupId,
-    ...details
-  } = providerSpecificDetails ?? {};
+  const { providerSpecificDetails: details, ...given } = properties ?? {};
   const fields: Record<string, unknown> = {
-    ...details,
+    useManagedDisks: details?.useManagedDisks,
+    diskIdToDiskEncryptionMap: details?.diskIdToDiskEncryptionMap,
+    targetProximityPlacementGroupId: details?.targetProximityPlacementGroupId,
+    targetAvailabilityZone: details?.targetAvailabilityZone,
+    targetVmTags: details?.targetVmTags,
+    targetManagedDiskTags: details?.targetManagedDiskTags,
+    targetNicTags: details?.targetNicTags,
+    sqlServerLicenseType: details?.sqlServerLicenseType,
+    vmDisks: details?.vmDisks,
     targetAzureVmName: given.recoveryAzureVMName,
     targetVmSize: given.recoveryAzureVMSize,
     targetAzureNetworkId: given.selectedRecoveryAzureNetworkId,
@@ -123,8 +125,8 @@ export function toProviderInput({ properties }: z.infer<typeof updateInput>): Re
     enableRdpOnTargetOption: given.enableRdpOnTargetOption,
     vmNics: given.vmNics,
     licenseType: given.licenseType,
-    targetAzureV1ResourceGroupId: recoveryAzureV1ResourceGroupId,
-    targetAzureV2ResourceGroupId: recoveryAzureV2ResourceGroupId,
+    targetAzureV1ResourceGroupId: details?.recoveryAzureV1ResourceGroupId,
+    targetAzureV2ResourceGroupId: details?.recoveryAzureV2ResourceGroupId,
   };
   return Object.fromEntries(
     Object.entries(fields).filter(([, value]) => value !== null && value !== undefined),

@@ -62,31 +62,41 @@ function ipConfigsOf(nic: Nic | undefined, chosen: VmNicInput | undefined) {
   });
 }
 
+/** What an update chose, under the names that answers have. */
+function choiceDetails(choice: Partial<VmNicInput> = {}) {
+  return {
+    selectionType: choice.selectionType ?? 'SelectedByDefault',
+    recoveryNetworkSecurityGroupId: choice.recoveryNetworkSecurityGroupId,
+    enableAcceleratedNetworkingOnRecovery: choice.enableAcceleratedNetworkingOnRecovery,
+    tfoNetworkSecurityGroupId: choice.tfoNetworkSecurityGroupId,
+    enableAcceleratedNetworkingOnTfo: choice.enableAcceleratedNetworkingOnTfo,
+    recoveryNicName: choice.recoveryNicName,
+    recoveryNicResourceGroupName: choice.recoveryNicResourceGroupName,
+    reuseExistingNic: choice.reuseExistingNic,
+    tfoRecoveryNicName: choice.tfoNicName,
+    tfoRecoveryNicResourceGroupName: choice.tfoNicResourceGroupName,
+    tfoReuseExistingNic: choice.tfoReuseExistingNic,
+    targetNicName: choice.targetNicName,
+  };
+}
+
 /** One entry for each reported adapter, then those that only an update named. */
 export function vmNicsOf(
   machine: MachineRecord | undefined,
   providerInput: Readonly<Record<string, unknown>>,
 ) {
+  const network = providerInput['targetAzureNetworkId'];
   const chosen = storedNics.safeParse(providerInput['vmNics']).data ?? [];
   const reported = new Map((machine?.nics ?? []).map((nic) => [nic.id, nic]));
   const all = new Set([...reported.keys(), ...chosen.map(({ nicId }) => nicId)]);
   return [...all].map((nicId) => {
     const nic = reported.get(nicId);
     const choice = chosen.find((each) => each.nicId === nicId);
-    const { ipConfigs: _ipConfigs, tfoNicName, tfoNicResourceGroupName, ...rest } = choice ?? {};
     return {
-      selectionType: 'SelectedByDefault',
-      ...rest,
-      ...(tfoNicName == null ? {} : { tfoRecoveryNicName: tfoNicName }),
-      ...(tfoNicResourceGroupName == null
-        ? {}
-        : { tfoRecoveryNicResourceGroupName: tfoNicResourceGroupName }),
+      ...choiceDetails(choice),
       nicId,
       vMNetworkName: nic?.network ?? null,
-      recoveryVMNetworkId:
-        typeof providerInput['targetAzureNetworkId'] === 'string'
-          ? providerInput['targetAzureNetworkId']
-          : null,
+      recoveryVMNetworkId: typeof network === 'string' ? network : null,
       ipConfigs: ipConfigsOf(nic, choice),
     };
   });

@@ -48,6 +48,21 @@ async function findEarlier(access: TablePort, key: string, now: Date) {
 const stillRunning = (): LifeboatError =>
   new LifeboatError('StorageUnavailable', 'The same request is being processed; ask again in a moment.');
 
+type Earlier = Awaited<ReturnType<typeof findEarlier>>;
+
+/** What the first time answered, while it is remembered. Throws `StorageUnavailable` while the first time runs. */
+function answerOf(earlier: Earlier, now: Date): ApiResponse | undefined {
+  if (!earlier) return undefined;
+  const ageMs = now.getTime() - Date.parse(earlier.startedAt);
+  if (!earlier.answer) {
+    if (ageMs < attemptMs) throw stillRunning();
+    return undefined;
+  }
+  if (ageMs >= rememberedMs) return undefined;
+  const { status, headers, body } = earlier.answer;
+  return { status, headers, ...(body === null ? {} : { body }) };
+}
+
 /** Marks the request as begun, or returns the answer of its first time. Throws `StorageUnavailable` while that runs. */
 async function begin(
   access: TablePort,
@@ -55,13 +70,8 @@ async function begin(
   now: Date,
 ): Promise<{ answer: ApiResponse } | { partition: string }> {
   const earlier = await findEarlier(access, key, now);
-  const age = earlier && now.getTime() - Date.parse(earlier.startedAt);
-  const isRemembered = age !== undefined && age < rememberedMs;
-  if (earlier?.answer && isRemembered) {
-    const { status, headers, body } = earlier.answer;
-    return { answer: { status, headers, ...(body === undefined || body === null ? {} : { body }) } };
-  }
-  if (earlier && !earlier.answer && age !== undefined && age < attemptMs) throw stillRunning();
+  const answer = answerOf(earlier, now);
+  if (answer) return { answer };
   const partition = requestsPartition(now);
   const value = { startedAt: now.toISOString(), answer: null };
   try {

@@ -34,7 +34,8 @@ function schemaHtml(schema: Json): string {
 function operationHtml(operation: Operation, document: Json): string {
   const path = documentedPath(operation);
   const paths = document['paths'] as Record<string, Record<string, Json>>;
-  const described = paths[path]?.[operation.verb.toLowerCase()] ?? {};
+  const described: Json = paths[path]?.[operation.verb.toLowerCase()] ?? {};
+  const description = typeof described['description'] === 'string' ? described['description'] : '';
   const body = described['requestBody'] as { content: Record<string, { schema: Json }> } | undefined;
   const schema = body?.content['application/json']?.schema;
   const ref = nameOf(schema?.['$ref']);
@@ -42,7 +43,7 @@ function operationHtml(operation: Operation, document: Json): string {
   return [
     `<article id="${escape(operation.id)}">`,
     `<p><span class="verb">${operation.verb}</span> <code>${escape(path)}</code>${state === '' ? '' : ` <span class="state">${state}</span>`}</p>`,
-    `<p><b>${escape(operation.id)}</b>: ${escape(operation.summary)} ${escape(String(described['description'] ?? ''))}</p>`,
+    `<p><b>${escape(operation.id)}</b>: ${escape(operation.summary)} ${escape(description)}</p>`,
     ...Object.entries(operation.query ?? {}).map(
       ([name, about]) => `<p><code>${escape(name)}</code>: ${escape(about)}</p>`,
     ),

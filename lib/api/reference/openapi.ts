@@ -15,20 +15,16 @@ export const documentedPath = ({ scope, path }: Pick<Operation, 'scope' | 'path'
 
 const refPrefix = '#/components/schemas/';
 
+const without = (json: Json, key: string): Json =>
+  Object.fromEntries(Object.entries(json).filter(([name]) => name !== key));
+
 /** Every schema with an id becomes a component; the others are written where they stand. */
 class Schemas {
   readonly components: Json = {};
 
   of(schema: z.ZodType, io: 'input' | 'output'): Json {
-    const {
-      $schema: _dialect,
-      $defs = {},
-      ...inline
-    } = z.toJSONSchema(schema, {
-      io,
-      unrepresentable: 'any',
-      reused: 'inline',
-    }) as Json & { $defs?: Json };
+    const converted: Json = { ...z.toJSONSchema(schema, { io, unrepresentable: 'any', reused: 'inline' }) };
+    const { $defs = {}, ...inline } = without(converted, '$schema') as Json & { $defs?: Json };
     for (const [name, definition] of Object.entries($defs)) this.#add(name, definition as Json);
     const id = typeof inline['id'] === 'string' ? inline['id'] : undefined;
     if (id === undefined) return this.#refer(inline) as Json;
@@ -36,8 +32,8 @@ class Schemas {
     return { $ref: `${refPrefix}${id}` };
   }
 
-  #add(name: string, { id: _id, ...definition }: Json): void {
-    this.components[name] = this.#refer(definition);
+  #add(name: string, definition: Json): void {
+    this.components[name] = this.#refer(without(definition, 'id'));
   }
 
   /** References point to components instead of the schema's own definitions. */
