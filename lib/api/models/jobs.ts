@@ -71,14 +71,14 @@ export const jobProperties = z
 
 export const asrJobDetails = z
   .strictObject({
-    instanceType: z.string(),
+    instanceType: z.literal('AsrJobDetails'),
     affectedObjectDetails: mapOf(z.string()),
   })
   .meta({ id: 'AsrJobDetails' });
 
 export const exportJobDetails = z
   .strictObject({
-    instanceType: z.string(),
+    instanceType: z.literal('ExportJobDetails'),
     affectedObjectDetails: mapOf(z.string()),
     blobUri: text,
     sasToken: text,
