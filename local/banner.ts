@@ -9,6 +9,8 @@ export interface BannerContent {
   blobEndpoint: string;
   /** Undefined when the host asks for no keys. */
   keysFile: string | undefined;
+  /** Undefined when the host serves plain HTTP. */
+  caCertificate: string | undefined;
   functions: readonly AdminFunction[];
   routes: readonly HttpRoute[];
 }
@@ -19,6 +21,7 @@ export function formatBanner({
   dataDirectory,
   blobEndpoint,
   keysFile,
+  caCertificate,
   functions,
   routes,
 }: BannerContent): string {
@@ -39,6 +42,7 @@ export function formatBanner({
     `Data:     ${dataDirectory}`,
     `Storage:  ${blobEndpoint}`,
     ...(keysFile === undefined ? [] : [`Keys:     ${keysFile}`]),
+    ...(caCertificate === undefined ? [] : [`CA:       ${caCertificate}`]),
     'Stop:     Ctrl-C',
     '',
   ].join('\n');

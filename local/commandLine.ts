@@ -10,6 +10,8 @@ export interface CommandLine {
   port: number;
   mayUseNextPort: boolean;
   dataDirectory: string;
+  /** Serve TLS, with a certificate of the data directory. */
+  usesTls: boolean;
   isJson: boolean;
   isStrict: boolean;
   asksForKeys: boolean;
@@ -26,6 +28,7 @@ interface Options {
   port: number;
   portFallback?: true;
   dataDir: string;
+  https?: true;
   json?: true;
   strict?: true;
   enableAuth?: true;
@@ -52,6 +55,7 @@ export function parseCommandLine(argv: readonly string[]): CommandLine {
     port: options.port,
     mayUseNextPort: options.portFallback === true,
     dataDirectory: resolve(options.dataDir),
+    usesTls: options.https === true,
     isJson: options.json === true,
     isStrict: options.strict === true,
     asksForKeys: options.enableAuth === true,
@@ -71,6 +75,7 @@ function toCommand(): Command {
     .option('--port <number>', 'port of 127.0.0.1; 0 chooses a free one', parsePort, 7071)
     .option('--port-fallback', 'take the next free port when that one is in use')
     .option('--data-dir <folder>', 'where data, ports and keys are kept', '.lifeboat')
+    .option('--https', 'serve TLS, with a certificate made for this data directory')
     .option('--json', 'log JSON lines')
     .option(
       '--strict',

@@ -48,16 +48,16 @@ export function toHostPaths({ admin, durable, blobs, keys }: HostPathsOptions): 
   return paths;
 }
 
-/** Base URL that only the app's own Durable clients know; undefined when no keys are asked for. */
-export function toRpcBaseUrl(url: string, keys: HostKeys | undefined): string | undefined {
-  return keys === undefined ? undefined : `${url}${rpcBasePath}/${keys.rpcSegment}/`;
+/** Base URL of the app's own Durable clients; with keys, only they know it. */
+export function toRpcBaseUrl(origin: string, keys: HostKeys | undefined): string {
+  return keys === undefined ? `${origin}${rpcBasePath}/` : `${origin}${rpcBasePath}/${keys.rpcSegment}/`;
 }
 
 /**
- * The SDK's clients send no key here: in Azure this is a port of its own that only the machine reaches. On the shared
- * port the secret is a segment of the path.
+ * The SDK's clients send no key here: in Azure this is a port of its own that only the machine reaches. Here it is
+ * the shared port (under TLS another one), and the secret is a segment of the path.
  */
-function toRpcPath(durable: DurableHost, keys: HostKeys | undefined): HttpExtension {
+export function toRpcPath(durable: DurableHost, keys: HostKeys | undefined): HttpExtension {
   return {
     basePath: rpcBasePath,
     access: 'anonymous',

@@ -11,9 +11,11 @@ import type { LogWriter } from './logWriter.ts';
 import { CleanUp, withinMs } from './process/cleanUp.ts';
 import { openDataDirectory } from './process/dataDirectory.ts';
 import { acquireHostLock } from './process/hostLock.ts';
+import { StartError, errnoOf, reasonOf } from './process/startError.ts';
 import { readAppFiles } from './settings/appFiles.ts';
 import { applySettings, toHostDefaults, toHostId } from './settings/appSettings.ts';
 import { readOrCreateSecrets, toInfo } from './settings/localHostSection.ts';
+import { openServerCertificate } from './tls/serverCertificate.ts';
 import { loadApp } from './worker/loadApp.ts';
 import { serveApp } from './serveApp.ts';
 
@@ -24,6 +26,8 @@ export interface LocalHostOptions {
   /** Take the next free port when `port` is in use, instead of failing. */
   mayUseNextPort: boolean;
   dataDirectory: string;
+  /** Serve TLS, with a certificate of the data directory. */
+  usesTls: boolean;
   /** The built azuriteProcess. */
   azuriteEntryPoint: string;
   /** Fail orchestrations that are not deterministic, at the cost of replaying each episode twice. */
@@ -58,8 +62,22 @@ export async function startLocalHost(options: LocalHostOptions): Promise<LocalHo
     return { ...started, stop };
   } catch (error) {
     await stop();
-    throw error;
+    throw describeFailure(options.dataDirectory, error);
   }
+}
+
+/** What the system refused below the data directory (a full disk, a folder in place of a file) is no error of the app. */
+function describeFailure(dataDirectory: string, error: unknown): unknown {
+  const { syscall, path } = (error ?? {}) as NodeJS.ErrnoException;
+  const isFull = errnoOf(error) === 'ENOSPC' || errnoOf(error) === 'EDQUOT';
+  // A failed write names no path.
+  if (syscall === undefined || !(isFull || path?.startsWith(dataDirectory) === true)) return error;
+  const advice = isFull
+    ? 'Make room, or name a folder on another disk with --data-dir.'
+    : 'Correct what is in the way, or name another folder with --data-dir.';
+  return new StartError(`Cannot use the data directory ${dataDirectory}: ${reasonOf(error)}. ${advice}`, {
+    cause: error,
+  });
 }
 
 async function start(options: LocalHostOptions, cleanUp: CleanUp): Promise<Omit<LocalHost, 'stop'>> {
@@ -74,11 +92,16 @@ async function start(options: LocalHostOptions, cleanUp: CleanUp): Promise<Omit<
   await rm(directory.localJsonFile, { force: true });
   const secrets = await readOrCreateSecrets(directory.secretsFile, files.section.secrets);
   const keys = options.asksForKeys ? await openHostKeys(directory.keysFile) : undefined;
+  const tls = options.usesTls
+    ? await openServerCertificate(directory.tls, new Date(), (message) =>
+        writer.log('warning', 'Host.Startup', message),
+      )
+    : undefined;
 
-  const door = new HttpFrontDoor(writer.log);
+  const door = new HttpFrontDoor(writer.log, tls);
   cleanUp.add('close the HTTP port', () => door.close());
   const port = await listen(door, options);
-  const url = `http://127.0.0.1:${port}`;
+  const url = `${tls === undefined ? 'http' : 'https'}://127.0.0.1:${port}`;
 
   const azurite = await startAzurite({
     entryPoint: options.azuriteEntryPoint,
@@ -117,12 +140,14 @@ async function start(options: LocalHostOptions, cleanUp: CleanUp): Promise<Omit<
   cleanUp.add('remove local.json', () => rm(directory.localJsonFile, { force: true }));
   const { endpoints } = azurite;
   const info = toInfo(files.section, process.env);
-  await writeLocalJson(directory.localJsonFile, { url, endpoints, keys, info });
+  const caCertificate = tls?.authorityFile;
+  await writeLocalJson(directory.localJsonFile, { url, endpoints, keys, caCertificate, info });
   const banner = formatBanner({
     url,
     appName: files.appPackage.name ?? 'The app',
     dataDirectory: directory.path,
     blobEndpoint: endpoints.blob,
+    caCertificate,
     keysFile: keys === undefined ? undefined : directory.keysFile,
     functions: triggers.functions,
     routes: triggers.routes.routes,

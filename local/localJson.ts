@@ -9,16 +9,19 @@ export interface LocalJson {
   endpoints: StorageEndpoints;
   /** Present when the host asks for keys. */
   keys: HostKeys | undefined;
+  /** PEM file that clients trust; present when the host serves TLS. */
+  caCertificate: string | undefined;
   /** Entries the app asked for; they cannot replace the host's own. */
   info: Record<string, string>;
 }
 
 export async function writeLocalJson(file: string, local: LocalJson): Promise<void> {
-  const { url, endpoints, keys, info } = local;
+  const { url, endpoints, keys, caCertificate, info } = local;
   const content = {
     ...info,
     ...(keys === undefined ? {} : { masterKey: keys.masterKey, functionKey: keys.functionKey }),
     url,
+    ...(caCertificate === undefined ? {} : { caCertificate }),
     storageConnectionString: endpoints.connectionString,
     blobEndpoint: endpoints.blob,
     queueEndpoint: endpoints.queue,

@@ -3,13 +3,14 @@
 import type { AzuriteChild } from './azurite/azuriteChild.ts';
 import { drain } from './drain.ts';
 import { DurableHost } from './durable/durableHost.ts';
-import { toHostPaths, toRpcBaseUrl } from './hostPaths.ts';
+import { toHostPaths, toRpcBaseUrl, toRpcPath } from './hostPaths.ts';
 import { AdminApi } from './http/adminApi.ts';
 import type { CorsPolicy } from './http/cors.ts';
 import type { HostKeys } from './http/hostKeys.ts';
 import type { HttpFrontDoor } from './http/httpFrontDoor.ts';
 import { StreamingProxy } from './http/streamingProxy.ts';
 import type { CleanUp } from './process/cleanUp.ts';
+import { openRpcPort } from './rpcPort.ts';
 import { resolveSettings } from './settings/appSettings.ts';
 import type { HostConfig } from './settings/hostConfig.ts';
 import { Triggers, durableTriggers } from './triggers.ts';
@@ -39,6 +40,7 @@ export async function serveApp(options: ServeAppOptions): Promise<Triggers> {
   const { app, config, hostId, azurite, door, url, keys, log } = options;
   const environment = process.env;
   let durable: DurableHost | undefined;
+  let rpcOrigin = url;
   const worker = new TrackedWorker({
     worker: app,
     log,
@@ -57,9 +59,14 @@ export async function serveApp(options: ServeAppOptions): Promise<Triggers> {
       hubName: resolveSettings(hubName, environment),
       publicBaseUrl: () => url,
       webhookKey: () => keys?.systemKey('durabletask_extension'),
-      rpcBaseUrl: () => toRpcBaseUrl(url, keys),
+      rpcBaseUrl: () => toRpcBaseUrl(rpcOrigin, keys),
       ...(maxConcurrentActivities === undefined ? {} : { maxConcurrentActivities }),
     });
+    if (url.startsWith('https:')) {
+      const rpcPort = await openRpcPort(toRpcPath(durable, keys), log);
+      options.cleanUp.add('close the port of the Durable clients', rpcPort.close);
+      rpcOrigin = rpcPort.origin;
+    }
   }
   const httpUri = app.capabilities['HttpUri'];
   const admin = new AdminApi({

@@ -22,7 +22,7 @@ export interface AzuriteChildOptions {
 
 export interface AzuriteChild {
   endpoints: StorageEndpoints;
-  /** From now on `onChange` hears of blobs written in these containers. Replaces an earlier call. */
+  /** From now on `onChange` hears of blobs written in these containers. Call once. */
   watch: (containers: string[], onChange: (blobs: BlobName[]) => void) => void;
   /** Saves, ends, and resolves when the process is gone. May be called twice. */
   stop(): Promise<void>;
@@ -48,12 +48,7 @@ export async function startAzurite(options: AzuriteChildOptions): Promise<Azurit
   });
   await logFile.close();
   let isExpected = false;
-  const exited = new Promise<string>((resolve) => {
-    child.once('error', (error) => resolve(error.message));
-    child.once('exit', (code, signal) =>
-      resolve(signal === null ? `exit code ${String(code)}` : `signal ${signal}`),
-    );
-  });
+  const exited = untilExit(child);
   const stop = async (): Promise<void> => {
     isExpected = true;
     tell(child, { type: 'stop' });
@@ -79,6 +74,21 @@ export async function startAzurite(options: AzuriteChildOptions): Promise<Azurit
     await stop();
     throw error;
   }
+}
+
+/** Resolves with the reason: what the process said last, or else how it ended. */
+async function untilExit(child: ChildProcess): Promise<string> {
+  let failure: string | undefined;
+  child.on('message', (message: AzuriteMessage) => {
+    if (message.type === 'failed') failure = message.reason;
+  });
+  return new Promise<string>((resolve) => {
+    child.once('error', (error) => resolve(error.message));
+    // `close`, not `exit`: the last message has then been heard.
+    child.once('close', (code, signal) =>
+      resolve(failure ?? (signal === null ? `exit code ${String(code)}` : `signal ${signal}`)),
+    );
+  });
 }
 
 async function startServices(
@@ -110,7 +120,6 @@ async function startServices(
 }
 
 function watch(child: ChildProcess, containers: string[], onChange: (blobs: BlobName[]) => void): void {
-  child.removeAllListeners('message');
   child.on('message', (message: AzuriteMessage) => {
     if (message.type === 'changed') onChange(message.blobs);
   });

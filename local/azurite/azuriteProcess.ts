@@ -40,6 +40,15 @@ async function stop(exitCode: number): Promise<void> {
   process.exit(code);
 }
 
+/** Its log may be what cannot be written, so the host is told as well. Nothing is saved: memory may be half-changed. */
+function crash(error: Error): void {
+  console.error('Azurite failed:', error);
+  if (!process.connected) process.exit(1);
+  const message: AzuriteMessage = { type: 'failed', reason: error.message };
+  process.send?.(message, undefined, undefined, () => process.exit(1));
+}
+
+process.on('uncaughtException', crash);
 process.on('message', (message: HostMessage) => {
   if (message.type === 'start') starting = start(message);
   else if (message.type === 'watch') changes?.watch(message.containers);

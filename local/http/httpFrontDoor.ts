@@ -1,12 +1,13 @@
-// The host's one HTTP port: management paths first, then the app's routes. Refuses while the app is not ready
+// What the host's HTTP port serves: management paths first, then the app's routes. Refuses while the app is not ready
 // (503), while it stops, and what lacks the key it needs (401); never lets an error of one request reach another.
-import { type IncomingMessage, type Server, type ServerResponse, createServer } from 'node:http';
-import { StartError, errnoOf, reasonOf } from '../process/startError.ts';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { reasonOf } from '../process/startError.ts';
 import type { HostLog, Worker } from '../worker/types.ts';
 import { type CorsPolicy, applyCors } from './cors.ts';
 import type { Access, HostKeys } from './hostKeys.ts';
 import { answerEmpty, invoke, invokeStreaming } from './httpInvocation.ts';
-import { BodyTooLargeError } from './httpRequestData.ts';
+import { BodyTooLargeError, hasValidUrl } from './httpRequestData.ts';
+import { HttpPort, type HttpPortOptions } from './httpPort.ts';
 import type { RouteTable } from './routeTable.ts';
 import type { StreamingProxy } from './streamingProxy.ts';
 
@@ -31,48 +32,24 @@ export interface HttpApp {
   cors: CorsPolicy | undefined;
 }
 
-/** How many ports after the wanted one are tried. */
-const fallbackPorts = 100;
-
 export class HttpFrontDoor {
-  readonly #server: Server;
+  readonly #port: HttpPort;
   readonly #log: HostLog;
   #app: HttpApp | undefined;
   #isStopping = false;
 
-  constructor(log: HostLog) {
+  constructor(log: HostLog, tls: HttpPortOptions['tls']) {
     this.#log = log;
-    this.#server = createServer((request, response) => void this.#handle(request, response));
-    // Uploads may be slow and large; connections are dropped when idle, not when long.
-    this.#server.requestTimeout = 0;
-    this.#server.keepAliveTimeout = 75_000;
-  }
-
-  /**
-   * Listens on 127.0.0.1 and returns the port; 0 lets the system choose. A port that is taken is a StartError, or, with
-   * `mayUseNext`, makes it try the ones after it.
-   */
-  async listen(port: number, { mayUseNext = false } = {}): Promise<number> {
-    const lastPort = mayUseNext ? Math.min(65_535, port + fallbackPorts) : port;
-    for (let wanted = port; ; wanted++) {
-      try {
-        return await this.#listenOn(wanted);
-      } catch (error) {
-        if (errnoOf(error) !== 'EADDRINUSE' || wanted >= lastPort) throw toStartError(port, error);
-      }
-    }
-  }
-
-  async #listenOn(port: number): Promise<number> {
-    await new Promise<void>((resolve, reject) => {
-      this.#server.once('error', reject);
-      this.#server.listen({ port, host: '127.0.0.1' }, () => {
-        this.#server.off('error', reject);
-        resolve();
-      });
+    this.#port = new HttpPort({
+      log,
+      tls,
+      handle: (request, response) => void this.#handle(request, response),
     });
-    const address = this.#server.address();
-    return typeof address === 'object' && address !== null ? address.port : port;
+  }
+
+  /** As HttpPort.listen. */
+  async listen(port: number, options: { mayUseNext: boolean }): Promise<number> {
+    return this.#port.listen(port, options);
   }
 
   /** From now on requests are served. */
@@ -88,8 +65,7 @@ export class HttpFrontDoor {
   /** Cuts what is left. */
   close(): void {
     this.#app?.streaming?.close();
-    this.#server.closeAllConnections();
-    this.#server.close();
+    this.#port.close();
   }
 
   async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -98,7 +74,8 @@ export class HttpFrontDoor {
     response.on('error', () => undefined);
     if (this.#isStopping) response.setHeader('connection', 'close');
     try {
-      if (this.#app === undefined) refuse(response);
+      if (!hasValidUrl(request)) answerEmpty(response, 400);
+      else if (this.#app === undefined) refuse(response);
       else await this.#dispatch(this.#app, request, response);
     } catch (error) {
       if (error instanceof BodyTooLargeError) {
@@ -107,8 +84,11 @@ export class HttpFrontDoor {
         response.writeHead(413, { connection: 'close', 'content-length': 0 }).end();
         return;
       }
-      this.#log('error', 'Host.Http', `${request.method ?? ''} ${request.url ?? ''}: ${reasonOf(error)}`);
-      if (response.headersSent) response.destroy();
+      const isClientGone = request.destroyed && !request.complete;
+      const what = `${request.method ?? ''} ${request.url?.split('?', 1)[0] ?? ''}`;
+      // The query may hold a key.
+      this.#log(isClientGone ? 'debug' : 'error', 'Host.Http', `${what}: ${reasonOf(error)}`);
+      if (response.headersSent || isClientGone) response.destroy();
       else answerEmpty(response, 500);
     }
   }
@@ -161,14 +141,4 @@ function isPermitted({ keys }: HttpApp, request: IncomingMessage, access: Access
 
 function refuse(response: ServerResponse): void {
   response.writeHead(503, { 'retry-after': '1', 'content-length': 0 }).end();
-}
-
-function toStartError(port: number, error: unknown): StartError {
-  const reason =
-    errnoOf(error) === 'EADDRINUSE'
-      ? `port ${port} of 127.0.0.1 is in use by another program. Stop that one, choose another port with --port, or let --port-fallback take the next free one.`
-      : errnoOf(error) === 'EACCES'
-        ? `this user may not listen on port ${port}. Choose one above 1023 with --port.`
-        : reasonOf(error);
-  return new StartError(`Cannot listen: ${reason}`, { cause: error });
 }

@@ -1,5 +1,6 @@
 // Turns an incoming request into the RPC's HTTP message.
 import type { IncomingMessage } from 'node:http';
+import { TLSSocket } from 'node:tls';
 import { toNullableStrings } from '../worker/rpcDefaults.ts';
 import type { TypedData } from '../worker/types.ts';
 
@@ -27,9 +28,18 @@ export async function readBody(request: IncomingMessage): Promise<Buffer | undef
   return lengthBytes === 0 ? undefined : Buffer.concat(chunks);
 }
 
+/** False when the Host header or the path make no URL. */
+export function hasValidUrl(request: IncomingMessage): boolean {
+  return URL.canParse(absoluteUrl(request));
+}
+
 /** Absolute URL of a request, as the client wrote it. */
 function absoluteUrl(request: IncomingMessage): string {
-  return `http://${request.headers.host ?? 'localhost'}${request.url ?? '/'}`;
+  return `${schemeOf(request)}://${request.headers.host ?? 'localhost'}${request.url ?? '/'}`;
+}
+
+export function schemeOf(request: IncomingMessage): 'http' | 'https' {
+  return request.socket instanceof TLSSocket ? 'https' : 'http';
 }
 
 /** Header names are lower case; several values of one name are joined by commas. */

@@ -9,6 +9,7 @@ import {
   request as httpRequest,
 } from 'node:http';
 import { pipeline } from 'node:stream/promises';
+import { schemeOf } from './httpRequestData.ts';
 
 const invocationIdHeader = 'x-ms-invocation-id';
 /** Headers that belong to one connection only. */
@@ -79,7 +80,7 @@ export class StreamingProxy {
     const headers = { ...request.headers };
     for (const name of hopByHop) Reflect.deleteProperty(headers, name);
     headers['x-forwarded-host'] = request.headers.host ?? 'localhost';
-    headers['x-forwarded-proto'] = 'http';
+    headers['x-forwarded-proto'] = schemeOf(request);
     headers[invocationIdHeader] = invocationId;
     return httpRequest({
       agent: this.#agent,

@@ -61,8 +61,18 @@ async function tryCreate(path: string, content: LockContent): Promise<boolean> {
 }
 
 async function clearStale(path: string, onWait: (message: string) => void): Promise<void> {
-  const text = await readFile(path, 'utf8').catch(() => undefined);
-  if (text === undefined) return;
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return;
+    throw new StartError(
+      `Cannot read the lock ${path}: ${reasonOf(error)}. If no local host runs there, remove it.`,
+      {
+        cause: error,
+      },
+    );
+  }
   const { host, azurite } = parse(path, text);
   if (isRunning(host)) {
     throw new StartError(

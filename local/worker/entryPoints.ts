@@ -4,6 +4,7 @@ import { readFile, readdir } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { join, relative, sep } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { reasonOf } from '../process/startError.ts';
 import { AppLoadError } from './appLoadError.ts';
 
 /** The members of the app's package.json that the host reads. */
@@ -22,14 +23,13 @@ export async function readAppPackage(appDirectory: string): Promise<AppPackage> 
     text = await readFile(file, 'utf8');
   } catch (error) {
     throw new AppLoadError(
-      `Cannot read ${file}: an app needs a package.json whose "main" names its entry point.`,
-      error,
+      `Cannot read ${file} (${reasonOf(error)}): an app needs a package.json whose "main" names its entry point.`,
     );
   }
   try {
     return JSON.parse(text) as AppPackage;
   } catch (error) {
-    throw new AppLoadError(`${file} is not valid JSON. Correct the file.`, error);
+    throw new AppLoadError(`${file} is not valid JSON: ${reasonOf(error)}. Correct the file.`);
   }
 }
 

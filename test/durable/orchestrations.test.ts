@@ -100,6 +100,13 @@ describe.each([false, true])('strict %s', (strict) => {
     expect((await bed.finish(id)).output).toEqual([1, 'two', { three: 3 }, null]);
   });
 
+  test('of two waits for one event the last one is served first', async () => {
+    const id = await bed.start('waitsTwice', null);
+    await bed.until(id, ({ customStatus }) => customStatus === 'waiting');
+    for (const payload of ['first', 'second']) await bed.post(`instances/${id}/raiseEvent/go`, payload);
+    expect((await bed.finish(id)).output).toEqual(['second', 'first']);
+  });
+
   test('sub-orchestrations run in parallel under their own or a given id', async () => {
     const childId = `child of ${strict}`;
     const { output } = await bed.run('parent', { keys: ['x', 'y', 'z'], childId });

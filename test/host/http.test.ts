@@ -73,6 +73,17 @@ describe('requests', () => {
     expect(JSON.parse(text)).toMatchObject({ length: 0 });
   });
 
+  it('whose Host header makes no URL are refused with 400', async () => {
+    const status = await new Promise<number | undefined>((resolve, reject) => {
+      const outgoing = httpRequest(at('/api/echo/x'), { headers: { host: 'a"<b' } }, (response) =>
+        resolve(response.resume().statusCode),
+      );
+      outgoing.on('error', reject);
+      outgoing.end();
+    });
+    expect(status).toBe(400);
+  });
+
   it('beyond 100 MB are refused with 413', async () => {
     const status = await new Promise<number | undefined>((resolve, reject) => {
       const headers = { 'content-length': 100 * 2 ** 20 + 1 };

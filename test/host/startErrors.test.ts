@@ -1,5 +1,5 @@
 // What a person reads when the host refuses to start, and that a refused start leaves nothing behind.
-import { existsSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -57,6 +57,24 @@ describe('refuses', () => {
     expect(code).toBe(2);
     expect(output).toContain(`Cannot use the data directory ${file}: it is a file.`);
   });
+
+  it('a data directory where none can be made', async () => {
+    const { code, output } = await (await runHost({ dataDirectory: '/proc/local-host' })).exited;
+    expect(code).toBe(2);
+    expect(output).toContain('Cannot use the data directory /proc/local-host: ');
+  });
+
+  it.each(['host.lock', 'local.json', 'azurite.log', 'azurite/blob.json'])(
+    'a folder in place of %s',
+    async (name) => {
+      const dataDirectory = temporaryFolder();
+      mkdirSync(join(dataDirectory, name), { recursive: true });
+      const { code, output } = await (await runHost({ dataDirectory })).exited;
+      expect(code).toBe(2);
+      expect(output).toContain(dataDirectory);
+      expect(output).not.toContain('    at ');
+    },
+  );
 
   it.each([
     ['ports.json', '{"blob":"x"}', 'must hold three ports'],

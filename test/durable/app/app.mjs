@@ -148,6 +148,14 @@ orchestration('collect', function* (context) {
   return payloads;
 });
 
+orchestration('waitsTwice', function* (context) {
+  context.df.setCustomStatus('waiting');
+  return yield context.df.Task.all([
+    context.df.waitForExternalEvent('go'),
+    context.df.waitForExternalEvent('go'),
+  ]);
+});
+
 orchestration('parent', function* (context) {
   const { keys, childId } = context.df.getInput();
   const tasks = keys.map((key, i) =>
