@@ -28,6 +28,10 @@ export function decodeSegment(segment: string): string {
 
 const split = (path: string): string[] => path.split('/').filter((segment) => segment !== '');
 
+/** Literals before parameters, from the left: the narrower pattern is asked first. */
+const rank = ({ segments }: Route): string =>
+  segments.map((segment) => (segment.startsWith('{') ? '1' : '0')).join('');
+
 /** Patterns that differ in the names of their parameters only are one route. Throws an Error when two operations collide. */
 export function compileRoutes(operations: readonly Operation[]): RouteTable {
   const table = new Map<number, Route[]>();
@@ -43,6 +47,7 @@ export function compileRoutes(operations: readonly Operation[]): RouteTable {
     if (route.verbs.has(each.verb)) throw new Error(`${each.verb} ${each.path} is defined twice.`);
     route.verbs.set(each.verb, each);
   }
+  for (const routes of table.values()) routes.sort((one, other) => rank(one).localeCompare(rank(other)));
   return table;
 }
 

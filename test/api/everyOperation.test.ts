@@ -62,6 +62,7 @@ function assertAnswer(operation: Operation, response: ApiResponse, about: string
   expect(response.status, about).toBeLessThan(500 + (operation.state === 'later' ? 2 : 0));
   for (const [name, value] of Object.entries(response.headers ?? {}))
     expect(`${name}: ${value}`, about).not.toMatch(/[\r\n\0]/);
+  expect(response.status, about).not.toBe(405);
   if (response.status >= 400) {
     expect(errorModel.safeParse(response.body).error, about).toBeUndefined();
     return;
