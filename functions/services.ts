@@ -5,19 +5,29 @@ import * as df from 'durable-functions';
 import { randomUUID } from 'node:crypto';
 import { parseVaultId } from '../lib/api/arm.ts';
 import type { ApiContext } from '../lib/api/http.ts';
+import type { CredentialChecks } from '../lib/auth/authenticate.ts';
+import { RateLimiter } from '../lib/auth/rateLimit.ts';
 import { systemClock } from '../lib/clock.ts';
 import { noFaults } from '../lib/faults/points.ts';
 import type { OrchestrationClient } from '../lib/protection/orchestrations.ts';
 import type { ReplicationContext } from '../lib/replication/context.ts';
 import { azureStorage } from '../lib/storage/azure/index.ts';
+import { credentialChecks } from './http/authentication.ts';
 import { readSettings } from './settings.ts';
 import type { Settings } from './settings.ts';
 
 type AzureStorage = ReturnType<typeof azureStorage>;
 
-let shared: Promise<{ settings: Settings; storage: AzureStorage }> | undefined;
+interface Services {
+  settings: Settings;
+  storage: AzureStorage;
+  credentials: CredentialChecks;
+}
 
-async function build(): Promise<{ settings: Settings; storage: AzureStorage }> {
+let shared: Promise<Services> | undefined;
+const limiter = new RateLimiter();
+
+async function build(): Promise<Services> {
   const settings = readSettings(process.env);
   const { LIFEBOAT_STORAGE: connectionString, LIFEBOAT_STORAGE__accountName: accountName } = settings;
   const clientId = settings.LIFEBOAT_STORAGE__clientId;
@@ -27,11 +37,11 @@ async function build(): Promise<{ settings: Settings; storage: AzureStorage }> {
       : { connectionString },
   );
   await storage.ensureContainers();
-  return { settings, storage };
+  return { settings, storage, credentials: credentialChecks(settings, storage.access) };
 }
 
 /** Settings and storage. A failed attempt (storage not reachable yet) is made again by the next call. */
-export function services(): Promise<{ settings: Settings; storage: AzureStorage }> {
+export function services(): Promise<Services> {
   shared ??= build().catch((error: unknown) => {
     shared = undefined;
     throw error;
@@ -72,16 +82,19 @@ export function orchestrationClient(invocation: InvocationContext): Orchestratio
 }
 
 export async function apiContext(invocation: InvocationContext): Promise<ApiContext> {
-  const { settings, storage } = await services();
+  const { settings, storage, credentials } = await services();
   return {
     replication: await replicationContext(invocation),
     orchestrations: orchestrationClient(invocation),
     signer: storage.signer,
     settings: {
       vault: parseVaultId(settings.LIFEBOAT_VAULT_ID),
-      adminKey: settings.LIFEBOAT_ADMIN_KEY,
       publicUrl: settings.LIFEBOAT_PUBLIC_URL.replace(/\/+$/, ''),
       uploadUrlMinutes: settings.LIFEBOAT_UPLOAD_URL_MINUTES,
+      requestsPerSecond: settings.LIFEBOAT_REQUESTS_PER_SECOND,
     },
+    access: storage.access,
+    credentials,
+    limiter,
   };
 }

@@ -8,7 +8,11 @@ const schema = z.object({
       /^\/subscriptions\/[^/]+\/resourceGroups\/[^/]+\/providers\/Microsoft\.RecoveryServices\/vaults\/[^/]+$/i,
       'must be /subscriptions/<id>/resourceGroups/<name>/providers/Microsoft.RecoveryServices/vaults/<name>',
     ),
-  LIFEBOAT_ADMIN_KEY: z.string().min(16, 'must have at least 16 characters'),
+  LIFEBOAT_ADMIN_KEY: z.string().min(16, 'must have at least 16 characters').optional(),
+  LIFEBOAT_ENTRA_TENANT_ID: z.guid('must be the id of a tenant').toLowerCase().optional(),
+  LIFEBOAT_ENTRA_AUDIENCE: z.string().min(1).optional(),
+  LIFEBOAT_ENTRA_AUTHORITY: z.url({ protocol: /^https?$/ }).default('https://login.microsoftonline.com'),
+  LIFEBOAT_REQUESTS_PER_SECOND: z.coerce.number().int().min(1).max(100_000).default(100),
   LIFEBOAT_PUBLIC_URL: z.url({ protocol: /^https?$/ }),
   LIFEBOAT_UPLOAD_URL_MINUTES: z.coerce.number().int().min(5).max(1440).default(60),
   LIFEBOAT_VERIFY: z.enum(['none', 'readback'], "must be 'none' or 'readback'").default('none'),
@@ -34,5 +38,21 @@ export function readSettings(environment: Readonly<Record<string, string | undef
       'App settings are not valid. Set LIFEBOAT_STORAGE (connection string) or LIFEBOAT_STORAGE__accountName (managed identity).',
     );
   }
+  requireCredentials(settings);
   return settings;
+}
+
+/** An app that nobody can call, or that takes tokens for nobody in particular, is set up wrongly. */
+function requireCredentials(settings: Settings): void {
+  const { LIFEBOAT_ENTRA_TENANT_ID: tenantId, LIFEBOAT_ENTRA_AUDIENCE: audience } = settings;
+  if ((tenantId === undefined) !== (audience === undefined)) {
+    throw new Error(
+      'App settings are not valid. LIFEBOAT_ENTRA_TENANT_ID and LIFEBOAT_ENTRA_AUDIENCE go together.',
+    );
+  }
+  if (settings.LIFEBOAT_ADMIN_KEY === undefined && tenantId === undefined) {
+    throw new Error(
+      'App settings are not valid. Set LIFEBOAT_ADMIN_KEY, or LIFEBOAT_ENTRA_TENANT_ID and LIFEBOAT_ENTRA_AUDIENCE.',
+    );
+  }
 }

@@ -45,6 +45,48 @@ export const errorCatalogue = {
     'The resource exists but does not know this verb.',
     'See docs/api.md for the verbs of each resource.',
   ),
+  Forbidden: entry(
+    'invalid',
+    403,
+    'The caller is known, but its role or its identity does not allow this.',
+    'Ask an Owner of the vault for the role that the message names; a host may touch the machines of its own inventory only.',
+  ),
+  RegistrationRefused: entry(
+    'invalid',
+    401,
+    'The registration key is wrong, was used already, expired (5 days) or was revoked.',
+    'Make a new registration key for the site and register the host with it.',
+  ),
+  ConditionNotMet: entry(
+    'invalid',
+    412,
+    'The resource changed since the ETag of If-Match was read, or does not exist.',
+    'Read the resource again, and repeat the request with its ETag if it still makes sense.',
+  ),
+  RequestTooLarge: entry(
+    'invalid',
+    413,
+    'The body is larger or nested deeper than a request of this API can be.',
+    'Send a smaller body; the message names the limit.',
+  ),
+  TooManyRequests: entry(
+    'transient',
+    429,
+    'The caller sent more requests in a short time than its share.',
+    'Wait as long as Retry-After says, then send the request again.',
+  ),
+  ScenarioUnsupported: entry(
+    'invalid',
+    400,
+    'The operation belongs to VMware, physical machines or Azure-to-Azure; this service replicates Hyper-V to Azure.',
+    'Use the operation that the message names instead, if it names one.',
+  ),
+  NotAvailable: entry(
+    'invalid',
+    501,
+    'This version of the service knows the operation but cannot perform it.',
+    'See docs/api-coverage.md for what this version performs.',
+  ),
   InvalidRequest: entry(
     'invalid',
     400,

@@ -4,6 +4,17 @@ import type { HttpRequest, HttpResponseInit, InvocationContext } from '@azure/fu
 import * as df from 'durable-functions';
 import { handleRequest } from '../../lib/api/handle.ts';
 import { apiContext } from '../services.ts';
+import { readBytes, readText } from './requestBody.ts';
+
+/**
+ * The address that the platform's front end saw: it adds it at the end of X-Forwarded-For, behind whatever the caller wrote there.
+ */
+function addressOf(request: HttpRequest): string {
+  const last = request.headers.get('x-forwarded-for')?.split(',').at(-1)?.trim() ?? '';
+  // With the port for IPv4, which changes with every connection.
+  const address = /^\d+\.\d+\.\d+\.\d+(?=:\d+$)/.exec(last)?.[0] ?? last;
+  return /^[0-9a-fA-F:.[\]]{2,45}$/.test(address) ? address : 'local';
+}
 
 async function api(request: HttpRequest, invocation: InvocationContext): Promise<HttpResponseInit> {
   const url = new URL(request.url);
@@ -12,13 +23,14 @@ async function api(request: HttpRequest, invocation: InvocationContext): Promise
     path: url.pathname,
     query: url.searchParams,
     headers: new Map(request.headers.entries()),
-    text: () => request.text(),
-    bytes: async () => new Uint8Array(await request.arrayBuffer()),
+    address: addressOf(request),
+    text: (limitBytes) => readText(request, limitBytes),
+    bytes: (limitBytes) => readBytes(request, limitBytes),
   });
-  if (bytes !== undefined) return { status, ...(headers ? { headers } : {}), body: bytes };
-  return body === undefined
-    ? { status, ...(headers ? { headers } : {}) }
-    : { status, ...(headers ? { headers } : {}), jsonBody: body };
+  const about = { status, ...(headers ? { headers } : {}) };
+  if (bytes !== undefined) return { ...about, body: bytes };
+  if (typeof body === 'string') return { ...about, body };
+  return body === undefined ? about : { ...about, jsonBody: body };
 }
 
 app.http('api', {

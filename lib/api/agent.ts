@@ -17,7 +17,7 @@ import { containerOf, fabrics, getResource } from '../vault/resources.ts';
 import { list, resourceId } from './arm.ts';
 import { parseBody } from './body.ts';
 import type { ApiContext, Handler } from './http.ts';
-import { itemSegments } from './protectedItems.ts';
+import { itemSegments } from './protectedItemIds.ts';
 
 export const putInventory: Handler = async (context, request) => {
   const { storage, clock } = context.replication;

@@ -1,139 +1,46 @@
-// Protected items and their recovery points, in Site Recovery's shape.
-import * as z from 'zod';
-import { LifeboatError, errorCatalogue } from '../errors.ts';
+// Protected items: protecting a machine, changing and ending that, repairing its replica.
+import { LifeboatError } from '../errors.ts';
 import { findMachine } from '../inventory/inventory.ts';
 import type { MachineRecord } from '../inventory/inventory.ts';
+import type { JobRecord } from '../jobs/job.ts';
+import { disableProtection } from '../protection/disable.ts';
 import { enableProtection } from '../protection/enable.ts';
-import { allowedOperations } from '../protection/allowed.ts';
-import { copyTotals } from '../protection/copyProgress.ts';
-import { healthErrorsAt } from '../protection/health.ts';
-import { needsResync } from '../protection/resyncMarks.ts';
-import type { Operation } from '../protection/states.ts';
-import { healthOf } from '../protection/item.ts';
-import type { HealthError, ItemRecord, RecoveryPointRecord } from '../protection/item.ts';
-import { findRecoveryPoint, getItem, listItems, listRecoveryPoints } from '../protection/itemStore.ts';
-import { describeState } from '../protection/states.ts';
+import type { ItemRecord } from '../protection/item.ts';
+import { getItem, listItemPlaces } from '../protection/itemStore.ts';
+import { resumeReplication } from '../protection/pause.ts';
+import { repairReplication } from '../protection/resyncRequest.ts';
+import { updateProtection } from '../protection/update.ts';
 import { requireIdentifier } from '../replication/names.ts';
+import { getStored } from '../vault/collection.ts';
 import { isPolicyMapped } from '../vault/mappings.ts';
-import { findPolicy } from '../vault/policies.ts';
-import { policies, getResource } from '../vault/resources.ts';
-import { accepted, list, nameInId, resource, resourceId } from './arm.ts';
-import { parseBody } from './body.ts';
-import { getContainer } from './fabrics.ts';
-import type { ApiContext, Handler } from './http.ts';
-import { containerSegments } from './protectableItems.ts';
+import { policies } from '../vault/resources.ts';
+import { accepted, nameInId, resourceId } from './arm.ts';
+import { getContainer } from './containers.ts';
+import type { ApiContext, RoutedRequest } from './http.ts';
+import {
+  hyperVReplicaAzureReplicationDetails,
+  replicationProtectedItemProperties,
+} from './models/protectedItems.ts';
+import { resourceOf } from './models/wire.ts';
+import { operation } from './operation.ts';
+import { itemPath as path } from './paths.ts';
+import { healthErrorId, itemBody, resolvableCodes } from './protectedItemBody.ts';
+import { itemSegments } from './protectedItemIds.ts';
+import {
+  disableInput,
+  enableInput,
+  resolveInput,
+  toProviderInput,
+  updateInput,
+} from './protectedItemInput.ts';
+import { protectedItemListOperations } from './protectedItemLists.ts';
 
-const enableBody = z.object({
-  properties: z.object({
-    policyId: z.string().min(1),
-    protectableItemId: z.string().min(1),
-    providerSpecificDetails: z
-      .looseObject({
-        instanceType: z.string().default('HyperVReplicaAzure'),
-        disksToInclude: z.array(z.string()).nullish(),
-        disksToIncludeForManagedDisks: z.array(z.looseObject({ diskId: z.string() })).nullish(),
-      })
-      .prefault({}),
+export const protectedItemModel = resourceOf(
+  'ReplicationProtectedItem',
+  replicationProtectedItemProperties.extend({
+    providerSpecificDetails: hyperVReplicaAzureReplicationDetails,
   }),
-});
-
-export const itemSegments = (record: Pick<ItemRecord, 'fabric' | 'container' | 'name'>): string[] => [
-  ...containerSegments(record),
-  ...['replicationProtectedItems', record.name],
-];
-
-function healthErrorBody(error: HealthError) {
-  const { possibleCauses, recommendedAction } = errorCatalogue[error.code];
-  return {
-    errorSource: 'Lifeboat',
-    errorType: 'Replication',
-    errorLevel: error.level === 'Critical' ? 'Error' : 'Warning',
-    errorCategory: 'Replication',
-    errorCode: error.code,
-    summaryMessage: `${error.code}: ${error.subject}`,
-    errorMessage: error.message,
-    possibleCauses,
-    recommendedAction,
-    creationTimeUtc: error.raisedAt,
-    entityId: error.subject,
-    innerHealthErrors: [],
-  };
-}
-
-/** The allowed operations that Site Recovery has a word for. */
-const siteRecoveryOperations = (record: ItemRecord): Operation[] =>
-  allowedOperations(record).filter(
-    (operation) =>
-      operation === 'DisableProtection' || (operation === 'RepairReplication' && needsResync(record)),
-  );
-
-function providerDetails({ replication }: ApiContext, record: ItemRecord) {
-  const { doneBytes, totalBytes } = copyTotals(record);
-  const latest = record.latestPoint;
-  const now = replication.clock.now();
-  return {
-    ...record.providerInput,
-    instanceType: 'HyperVReplicaAzure',
-    azureVmDiskDetails: record.disks.map(({ disk, name, type, sizeBytes }, lun) => ({
-      vhdType: type,
-      vhdId: disk,
-      diskId: disk,
-      vhdName: name,
-      maxSizeMB: String(Math.ceil(sizeBytes / 2 ** 20)),
-      lunId: String(lun),
-    })),
-    vmId: record.machine,
-    vmProtectionState: record.state,
-    vmProtectionStateDescription: describeState(record.state),
-    initialReplicationDetails: {
-      initialReplicationType: 'InitialReplication',
-      initialReplicationProgressPercentage: String(Math.floor((100 * doneBytes) / totalBytes)),
-    },
-    lastReplicatedTime: latest?.takenAt ?? null,
-    lastRecoveryPointReceived: latest?.takenAt ?? null,
-    rpoInSeconds: latest
-      ? Math.max(0, Math.floor((now.getTime() - Date.parse(latest.takenAt)) / 1000))
-      : null,
-    lastRpoCalculatedTime: now.toISOString(),
-    encryption: 'Disabled',
-  };
-}
-
-async function itemBody(context: ApiContext, record: ItemRecord) {
-  const { vault } = context.settings;
-  const { storage, clock } = context.replication;
-  const policy = await findPolicy(storage.vault, record.policy);
-  const healthErrors = healthErrorsAt(record, policy, clock.now());
-  const container = containerSegments(record);
-  return resource(vault, itemSegments(record), {
-    friendlyName: record.machineName,
-    protectedItemType: 'HyperVVirtualMachine',
-    protectableItemId: resourceId(vault, ...container, 'replicationProtectableItems', record.machine),
-    primaryFabricFriendlyName: record.fabric,
-    primaryFabricProvider: 'HyperVSite',
-    recoveryFabricFriendlyName: 'Microsoft Azure',
-    recoveryFabricId: 'Microsoft Azure',
-    primaryProtectionContainerFriendlyName: record.fabric,
-    recoveryProtectionContainerFriendlyName: 'Microsoft Azure',
-    protectionState: record.state,
-    protectionStateDescription: describeState(record.state),
-    activeLocation: 'Primary',
-    testFailoverState: 'None',
-    testFailoverStateDescription: 'None',
-    allowedOperations: siteRecoveryOperations(record),
-    replicationHealth: healthOf({ healthErrors }),
-    failoverHealth: 'Normal',
-    healthErrors: healthErrors.map(healthErrorBody),
-    policyId: resourceId(vault, 'replicationPolicies', record.policy),
-    policyFriendlyName: record.policy,
-    currentScenario: {
-      scenarioName: record.currentJob === null ? 'None' : 'EnableDr',
-      jobId: resourceId(vault, 'replicationJobs', record.currentJob ?? 'None'),
-      startTime: record.createdAt,
-    },
-    providerSpecificDetails: providerDetails(context, record),
-  });
-}
+);
 
 function selectDisks(machine: MachineRecord, asked: readonly string[] | undefined): string[] {
   if (asked === undefined) return machine.disks.map(({ id }) => id);
@@ -154,115 +61,156 @@ async function requireUnprotected(
   fabric: string,
   item: string,
 ): Promise<void> {
-  for await (const record of listItems(context.replication.storage)) {
+  for await (const record of listItemPlaces(context.replication.storage)) {
     if (record.item === item || record.machine !== machine.id || record.fabric !== fabric) continue;
     const message = `Machine ${machine.name} is protected already, as "${record.name}".`;
     throw new LifeboatError('OperationNotSupportedInState', message, { target: record.name });
   }
 }
 
-export const putProtectedItem: Handler = async (context, request) => {
-  const { fabric, container } = await getContainer(context, request.params);
-  const name = request.params['item'] ?? '';
-  const item = requireIdentifier(name.toLowerCase(), 'The name of the protected item');
-  const { properties } = await parseBody(request, enableBody);
-  const { storage } = context.replication;
-  const machineId = nameInId(properties.protectableItemId, 'replicationProtectableItems');
-  const machine = await findMachine(storage.inventory, fabric.name, machineId);
-  if (!machine) {
-    const message = `Protectable item "${machineId}" is not in the inventory of site "${fabric.name}".`;
-    throw new LifeboatError('ResourceNotFound', message, { target: 'properties.protectableItemId' });
-  }
-  const policy = await getResource(
-    storage.vault,
-    policies,
-    nameInId(properties.policyId, 'replicationPolicies'),
-  );
-  if (!(await isPolicyMapped(storage.vault, container, policy.name))) {
-    const message = `Policy "${policy.name}" is not mapped to container "${container}"; create a container mapping first.`;
-    throw new LifeboatError('InvalidRequest', message, { target: 'properties.policyId' });
-  }
-  await requireUnprotected(context, machine, fabric.name, item);
-  const details = properties.providerSpecificDetails;
-  const asked = details.disksToInclude ?? details.disksToIncludeForManagedDisks?.map(({ diskId }) => diskId);
-  const itemId = resourceId(
-    context.settings.vault,
-    ...itemSegments({ fabric: fabric.name, container, name }),
-  );
-  const job = await enableProtection(context.replication, context.orchestrations, {
-    ...{ item, name, fabric: fabric.name, container, policy: policy.name, machine, itemId },
-    disks: selectDisks(machine, asked),
-    providerInput: details,
-  });
-  return accepted(context, { job, resource: itemId, apiVersion: request.apiVersion });
-};
-
 /** The item that the path names, in the container that the path names. */
-async function getItemInPath(
+export async function getItemInPath(
   context: ApiContext,
-  params: Readonly<Record<string, string>>,
+  params: RoutedRequest['params'],
 ): Promise<ItemRecord> {
   const { container } = await getContainer(context, params);
-  const record = await getItem(context.replication.storage.items, (params['item'] ?? '').toLowerCase());
-  if (record.container !== container) {
-    const message = `Protected item "${record.name}" does not exist in container "${container}".`;
+  const item = requireIdentifier((params['item'] ?? '').toLowerCase(), 'The name of the protected item');
+  const record = await getItem(context.replication.storage.items, item);
+  if (record.container !== container.name) {
+    const message = `Protected item "${record.name}" does not exist in container "${container.name}".`;
     throw new LifeboatError('ResourceNotFound', message, { target: record.name });
   }
   return record;
 }
 
-export const getProtectedItem: Handler = async (context, { params }) => ({
-  status: 200,
-  body: await itemBody(context, await getItemInPath(context, params)),
-});
-
-export const listProtectedItems: Handler = async (context, { params }) => {
-  const inside = params['container'] === undefined ? undefined : await getContainer(context, params);
-  const bodies = [];
-  for await (const record of listItems(context.replication.storage)) {
-    if (inside === undefined || record.container === inside.container)
-      bodies.push(await itemBody(context, record));
-  }
-  return list(bodies);
-};
-
-function pointBody({ settings }: ApiContext, record: ItemRecord, point: RecoveryPointRecord) {
-  return resource(settings.vault, [...itemSegments(record), 'recoveryPoints', point.id], {
-    recoveryPointTime: point.takenAt,
-    recoveryPointType: point.consistency === 'application' ? 'ApplicationConsistent' : 'CrashConsistent',
-    providerSpecificDetails: {
-      instanceType: 'Lifeboat',
-      cycle: point.cycle,
-      recordedAt: point.recordedAt,
-      recoveryPointTimeSource: point.takenAtFrom,
-      disks: point.disks.map(({ disk, snapshotId }) => ({
-        diskId: disk,
-        blobName: `${record.item}/${disk}.vhd`,
-        snapshotId,
-      })),
-    },
+/** 202 for a job on the item: its result is the item. */
+export const acceptedFor = (
+  context: ApiContext,
+  request: RoutedRequest,
+  { job, record }: { job: JobRecord; record: Pick<ItemRecord, 'fabric' | 'container' | 'name'> },
+) =>
+  accepted(context, {
+    job,
+    resource: resourceId(context.settings.vault, ...itemSegments(record)),
+    apiVersion: request.apiVersion,
   });
+
+async function resolveHealth(context: ApiContext, record: ItemRecord, ids: readonly string[]): Promise<void> {
+  const byId = new Map(record.healthErrors.map((error) => [healthErrorId(error), error]));
+  for (const id of ids) {
+    const error = byId.get(id);
+    if (!error) {
+      const message = `Protected item "${record.name}" has no health error "${id}".`;
+      throw new LifeboatError('InvalidRequest', message, { target: 'properties.healthErrors' });
+    }
+    if (!resolvableCodes.includes(error.code)) {
+      const message = `${error.code} ends when its cause does; it cannot be resolved by hand.`;
+      throw new LifeboatError('OperationNotSupportedInState', message, { target: id });
+    }
+  }
+  if (ids.length > 0) await resumeReplication(context.replication, record.item);
 }
 
-/** Newest first. */
-export const listPoints: Handler = async (context, { params }) => {
-  const record = await getItemInPath(context, params);
-  const bodies = [];
-  for await (const point of listRecoveryPoints(context.replication.storage.items, record.item)) {
-    bodies.unshift(pointBody(context, record, point));
-  }
-  return list(bodies);
-};
-
-export const getPoint: Handler = async (context, { params }) => {
-  const record = await getItemInPath(context, params);
-  const id = params['point'] ?? '';
-  const point = await findRecoveryPoint(context.replication.storage.items, record.item, id.toLowerCase());
-  if (!point)
-    throw new LifeboatError(
-      'ResourceNotFound',
-      `Recovery point "${id}" does not exist on "${record.name}".`,
-      { target: id },
-    );
-  return { status: 200, body: pointBody(context, record, point) };
-};
+export const protectedItemOperations = [
+  ...protectedItemListOperations(protectedItemModel),
+  operation({
+    ...{ id: 'ReplicationProtectedItems_Get', verb: 'GET', path, access: 'Reader' },
+    ...{ summary: 'Shows a protected item.', answers: 'resource', answer: protectedItemModel },
+    handler: async (context, { params }) => ({
+      status: 200,
+      body: await itemBody(context, await getItemInPath(context, params)),
+    }),
+  }),
+  operation({
+    ...{ id: 'ReplicationProtectedItems_Create', verb: 'PUT', path, access: 'Operator', body: enableInput },
+    ...{ answers: 'job', answer: protectedItemModel },
+    summary:
+      'Protects a machine. The operation ends when initial replication has begun, its job when it is done.',
+    handler: async (context, request) => {
+      const { fabric, container } = await getContainer(context, request.params);
+      const name = request.params['item'] ?? '';
+      const item = requireIdentifier(name.toLowerCase(), 'The name of the protected item');
+      const { properties } = request.body;
+      const { storage } = context.replication;
+      const machineId = nameInId(properties.protectableItemId, 'replicationProtectableItems');
+      requireIdentifier(machineId.toLowerCase(), 'The protectable item');
+      const machine = await findMachine(storage.inventory, fabric.name, machineId);
+      if (!machine) {
+        const message = `Protectable item "${machineId}" is not in the inventory of site "${fabric.name}".`;
+        throw new LifeboatError('ResourceNotFound', message, { target: 'properties.protectableItemId' });
+      }
+      const policyName = nameInId(properties.policyId, 'replicationPolicies');
+      const { record: policy } = await getStored(storage.vault, policies, policyName);
+      if (!(await isPolicyMapped(storage.vault, container.name, policy.name))) {
+        const message = `Policy "${policy.name}" is not mapped to container "${container.name}"; create a container mapping first.`;
+        throw new LifeboatError('InvalidRequest', message, { target: 'properties.policyId' });
+      }
+      await requireUnprotected(context, machine, fabric.name, item);
+      const details = properties.providerSpecificDetails;
+      const asked =
+        details.disksToInclude ?? details.disksToIncludeForManagedDisks?.map(({ diskId }) => diskId);
+      const place = { fabric: fabric.name, container: container.name, name };
+      const job = await enableProtection(context.replication, context.orchestrations, {
+        ...{ item, ...place, policy: policy.name, machine },
+        itemId: resourceId(context.settings.vault, ...itemSegments(place)),
+        disks: selectDisks(machine, asked),
+        providerInput: details,
+      });
+      return acceptedFor(context, request, { job, record: place });
+    },
+  }),
+  operation({
+    ...{ id: 'ReplicationProtectedItems_Update', verb: 'PATCH', path, access: 'Operator', body: updateInput },
+    ...{ answers: 'job', answer: protectedItemModel },
+    summary: 'Changes the machine that a failover will make. What is not given stays as it is.',
+    handler: async (context, request) => {
+      const record = await getItemInPath(context, request.params);
+      const providerInput = toProviderInput(request.body);
+      const job = await updateProtection(context.replication, record.item, { providerInput });
+      return acceptedFor(context, request, { job, record });
+    },
+  }),
+  operation({
+    ...{ id: 'ReplicationProtectedItems_Delete', verb: 'POST', path: `${path}/remove`, access: 'Owner' },
+    ...{ body: disableInput, answers: 'job' },
+    summary: 'Ends protection: tells the source host, then deletes replica, recovery points and rows.',
+    handler: async (context, request) => {
+      const record = await getItemInPath(context, request.params);
+      const about = { item: record.item };
+      const job = await disableProtection(context.replication, context.orchestrations, about);
+      return acceptedFor(context, request, { job, record });
+    },
+  }),
+  operation({
+    ...{ id: 'ReplicationProtectedItems_Purge', verb: 'DELETE', path, access: 'Owner', answers: 'job' },
+    summary: 'Ends protection without waiting for the source host, which may be gone.',
+    handler: async (context, request) => {
+      const record = await getItemInPath(context, request.params);
+      const about = { item: record.item, isSourceGone: true };
+      const job = await disableProtection(context.replication, context.orchestrations, about);
+      return acceptedFor(context, request, { job, record });
+    },
+  }),
+  operation({
+    ...{ id: 'ReplicationProtectedItems_RepairReplication', verb: 'POST', access: 'Operator' },
+    ...{ path: `${path}/repairReplication`, answers: 'job', answer: protectedItemModel },
+    summary: 'Resynchronizes now, whatever the window of the policy says.',
+    handler: async (context, request) => {
+      const record = await getItemInPath(context, request.params);
+      const job = await repairReplication(context.replication, context.orchestrations, record.item);
+      return acceptedFor(context, request, { job, record });
+    },
+  }),
+  operation({
+    ...{ id: 'ReplicationProtectedItems_ResolveHealthErrors', verb: 'POST', access: 'Operator' },
+    ...{ path: `${path}/resolveHealthErrors`, body: resolveInput, answers: 'resource' },
+    answer: protectedItemModel,
+    summary: 'Says that the cause of a suspension is mended; replication goes on at once.',
+    handler: async (context, request) => {
+      const record = await getItemInPath(context, request.params);
+      const ids = (request.body.properties.healthErrors ?? []).flatMap(({ healthErrorId: id }) => id ?? []);
+      await resolveHealth(context, record, ids);
+      return { status: 200, body: await itemBody(context, await getItemInPath(context, request.params)) };
+    },
+  }),
+];

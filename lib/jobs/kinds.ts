@@ -1,4 +1,5 @@
 // The kinds of job: names as Site Recovery's clients know them, steps as people read them, and what may be done with one.
+import { configurationKinds } from './configurationKinds.ts';
 import type { JobKindName } from './job.ts';
 
 export interface JobKind {
@@ -125,6 +126,7 @@ export const jobKinds = {
     ...(['AssociateProtectionProfile', 'Associate replication policy', 'ProtectionProfile'] as const),
     ...(['PairCloudTask', 'Associating the replication policy'] as const),
   ),
+  ...configurationKinds,
 } satisfies Record<string, JobKind>;
 
 export const kindOf = (name: JobKindName): JobKind => jobKinds[name];

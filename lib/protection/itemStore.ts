@@ -1,7 +1,8 @@
 // Reading and changing items. Every change is a compare-and-set on the item's row.
+import * as z from 'zod';
 import { LifeboatError } from '../errors.ts';
 import { formatCycle } from '../replication/names.ts';
-import type { RowWrite, Storage, TablePort } from '../storage/ports.ts';
+import type { KeyRange, RowWrite, Storage, TablePort } from '../storage/ports.ts';
 import { updateRow } from '../storage/updateRow.ts';
 import { cycleRecord, itemRecord, recoveryPointRecord } from './item.ts';
 import type { CycleRecord, ItemRecord, RecoveryPointRecord } from './item.ts';
@@ -86,13 +87,74 @@ export async function deleteItem(storage: Pick<Storage, 'items' | 'vault'>, item
   if (entry) await storage.vault.transact(indexPartition, [{ kind: 'delete', key: item, etag: entry.etag }]);
 }
 
-/** All items, ascending by id. */
-export async function* listItems(storage: Pick<Storage, 'items' | 'vault'>): AsyncIterable<ItemRecord> {
-  for await (const { key } of storage.vault.list(indexPartition)) {
-    const record = await findItem(storage.items, key);
-    if (record) yield record;
+/** What of an item never changes: enough for whoever counts or looks for a machine. */
+const itemPlace = z.object({
+  item: z.string(),
+  name: z.string(),
+  fabric: z.string(),
+  container: z.string(),
+  machine: z.string(),
+});
+export type ItemPlace = z.infer<typeof itemPlace>;
+
+/** Where every item is, ascending by id: one list, no item is read. An entry may be there a moment before or after its item. */
+export async function* listItemPlaces(storage: Pick<Storage, 'vault'>): AsyncIterable<ItemPlace> {
+  for await (const { value } of storage.vault.list(indexPartition)) yield itemPlace.parse(value);
+}
+
+/** Items are read so many at a time. */
+const readAhead = 16;
+
+export interface ItemPage {
+  /** Items behind this one only. */
+  after?: string | undefined;
+  /** Ends after this many items. */
+  limit?: number | undefined;
+}
+
+/** Items, ascending by id. */
+export async function* listItemsFrom(
+  storage: Pick<Storage, 'items' | 'vault'>,
+  { after, limit = Infinity }: ItemPage,
+): AsyncIterable<ItemRecord> {
+  let last = after;
+  for (let left = limit; left > 0;) {
+    // A key directly behind the last one.
+    const from = last === undefined ? {} : { from: `${last}!` };
+    let entries = 0;
+    const asked = left;
+    for await (const { key, record } of readEntries(storage, {
+      ...from,
+      ...(limit === Infinity ? {} : { limit: asked }),
+    })) {
+      entries++;
+      last = key;
+      if (!record) continue;
+      left--;
+      yield record;
+    }
+    // Fewer entries than asked for: the index ends here. Entries without item make another round.
+    if (entries < asked) return;
   }
 }
+
+async function* readEntries(
+  storage: Pick<Storage, 'items' | 'vault'>,
+  range: KeyRange,
+): AsyncIterable<{ key: string; record: ItemRecord | undefined }> {
+  let reading: Promise<{ key: string; record: ItemRecord | undefined }>[] = [];
+  for await (const { key } of storage.vault.list(indexPartition, range)) {
+    reading.push(findItem(storage.items, key).then((record) => ({ key, record })));
+    if (reading.length < readAhead) continue;
+    yield* await Promise.all(reading);
+    reading = [];
+  }
+  yield* await Promise.all(reading);
+}
+
+/** All items, ascending by id. */
+export const listItems = (storage: Pick<Storage, 'items' | 'vault'>): AsyncIterable<ItemRecord> =>
+  listItemsFrom(storage, {});
 
 /** Creates the item and its entry in the index. Throws `PreconditionFailed` when it exists. */
 export async function insertItem(
@@ -100,7 +162,9 @@ export async function insertItem(
   record: ItemRecord,
 ): Promise<void> {
   // Index first: an index entry without item is skipped by every reader, an item without entry would be forgotten.
-  await storage.vault.transact(indexPartition, [{ kind: 'put', key: record.item, value: {} }]);
+  await storage.vault.transact(indexPartition, [
+    { kind: 'put', key: record.item, value: itemPlace.parse(record) },
+  ]);
   await storage.items.transact(record.item, [{ kind: 'insert', key: itemKey, value: record }]);
 }
 

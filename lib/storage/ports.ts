@@ -193,6 +193,8 @@ export interface Storage {
   inventory: TablePort;
   /** Fabrics, policies and mappings, a partition per kind. */
   vault: TablePort;
+  /** Who may call: registration keys, hosts, used assertions, answers to repeated requests, the audit. */
+  access: TablePort;
 }
 
 /** Signs upload URLs for source hosts. */

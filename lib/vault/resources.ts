@@ -11,6 +11,10 @@ const fabricRecord = z.object({
   /** GUID that the site's container is named after. */
   internalId: z.string(),
   createdAt: z.iso.datetime(),
+  /** A site of Hyper-V hosts has one container; a VMM server has one for each of its clouds. */
+  kind: z.enum(['HyperVSite', 'VMM']).default('HyperVSite'),
+  /** Clouds that the source hosts of a VMM server reported. */
+  clouds: z.array(z.object({ id: z.string(), name: z.string() })).default([]),
 });
 export type FabricRecord = z.infer<typeof fabricRecord>;
 
@@ -22,7 +26,7 @@ const mappingRecord = z.object({
 });
 export type MappingRecord = z.infer<typeof mappingRecord>;
 
-interface Kind<T> {
+export interface Kind<T> {
   partition: string;
   what: string;
   schema: z.ZodType<T>;

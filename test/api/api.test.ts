@@ -132,7 +132,7 @@ describe('protecting a machine', () => {
       protectionState: 'Protected',
       replicationHealth: 'Normal',
       friendlyName: 'web01',
-      providerSpecificDetails: { targetAzureVmName: 'web01', vmProtectionState: 'Protected' },
+      providerSpecificDetails: { recoveryAzureVmName: 'web01', vmProtectionState: 'Protected' },
     });
     const job = body(await api.call('GET', `${vault}/replicationJobs/${jobId}`));
     expect(job.properties).toMatchObject({ state: 'Succeeded', scenarioName: 'EnableDr' });

@@ -7,6 +7,7 @@ import { handleRequest } from '../../lib/api/handle.ts';
 import type { ApiContext } from '../../lib/api/http.ts';
 import type { ReplicationContext } from '../../lib/replication/context.ts';
 import type { UploadSigner } from '../../lib/storage/ports.ts';
+import { accessWithKey } from '../support/api.ts';
 
 export const serviceKey = 'key-of-the-cli-tests';
 
@@ -25,8 +26,9 @@ export async function startService(
     orchestrations: { start: async () => undefined, raiseEvent: async () => undefined },
     settings: {
       vault: { subscription: 's', resourceGroup: 'rg', vault: 'v' },
-      ...{ adminKey: serviceKey, publicUrl: 'http://127.0.0.1', uploadUrlMinutes: 60 },
+      ...{ publicUrl: 'http://127.0.0.1', uploadUrlMinutes: 60, requestsPerSecond: 1000 },
     },
+    ...accessWithKey(replication.storage.access, serviceKey),
   };
   const server = createServer((request, response) => {
     const url = new URL(request.url ?? '/', 'http://127.0.0.1');
@@ -35,6 +37,7 @@ export async function startService(
       path: url.pathname,
       query: url.searchParams,
       headers: new Map(Object.entries(request.headers).map(([name, value]) => [name, String(value)])),
+      address: 'test',
       text: () => text(request),
       bytes: async () => new Uint8Array(await arrayBuffer(request)),
     }).then(({ status, headers, body }) => {

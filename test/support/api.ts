@@ -2,6 +2,9 @@
 import { handleRequest } from '../../lib/api/handle.ts';
 import type { ApiContext, ApiResponse } from '../../lib/api/http.ts';
 import type { ReplicationContext } from '../../lib/replication/context.ts';
+import { RateLimiter } from '../../lib/auth/rateLimit.ts';
+import { LifeboatError } from '../../lib/errors.ts';
+import type { TablePort } from '../../lib/storage/ports.ts';
 import { OrchestrationRunner } from './orchestrationRunner.ts';
 import { testContext } from './protectedVm.ts';
 
@@ -21,8 +24,18 @@ export interface TestApi {
   callBytes: (method: string, path: string, bytes: Uint8Array) => Promise<ApiResponse>;
 }
 
+/** What of the context decides who may call, for an app with an admin key and without Entra ID. */
+export const accessWithKey = (access: TablePort, key: string) => ({
+  access,
+  credentials: { adminKey: key, entra: undefined, access },
+  limiter: new RateLimiter(),
+});
+
 /** Over a storage of its own in memory, unless a context is given. */
-export function testApi(replication: ReplicationContext = testContext()): TestApi {
+export function testApi(
+  replication: ReplicationContext = testContext(),
+  overrides: Partial<ApiContext> = {},
+): TestApi {
   const runner = new OrchestrationRunner(replication);
   const context: ApiContext = {
     replication,
@@ -33,8 +46,10 @@ export function testApi(replication: ReplicationContext = testContext()): TestAp
     },
     settings: {
       vault: { subscription: 's1', resourceGroup: 'rg', vault: 'v1' },
-      ...{ adminKey, publicUrl, uploadUrlMinutes: 60 },
+      ...{ publicUrl, uploadUrlMinutes: 60, requestsPerSecond: 1000 },
     },
+    ...accessWithKey(replication.storage.access, adminKey),
+    ...overrides,
   };
   const call: TestApi['call'] = (method, path, body, headers = { authorization: `Bearer ${adminKey}` }) => {
     const url = new URL(path, publicUrl);
@@ -44,7 +59,11 @@ export function testApi(replication: ReplicationContext = testContext()): TestAp
       path: url.pathname,
       query: url.searchParams,
       headers: new Map(Object.entries(headers)),
-      text: async () => text,
+      address: headers['x-forwarded-for'] ?? 'test',
+      text: async (limitBytes) => {
+        if (Buffer.byteLength(text) > limitBytes) throw new LifeboatError('RequestTooLarge', 'too large');
+        return text;
+      },
       bytes: async () => Buffer.from(text),
     });
   };
@@ -53,6 +72,7 @@ export function testApi(replication: ReplicationContext = testContext()): TestAp
     return handleRequest(context, {
       ...{ method, path: url.pathname, query: url.searchParams },
       headers: new Map([['authorization', `Bearer ${adminKey}`]]),
+      address: 'test',
       text: async () => Buffer.from(bytes).toString('latin1'),
       bytes: async () => bytes,
     });

@@ -31,6 +31,7 @@ export function azureStorage(settings: AzureStorageSettings): AzureStorage {
     jobs: azureTable(connection, tableNames.jobs),
     inventory: azureTable(connection, tableNames.inventory),
     vault: azureTable(connection, tableNames.vault),
+    access: azureTable(connection, tableNames.access),
     signer: azureSigner(connection),
     async ensureContainers() {
       const { blobs, tables } = connection;

@@ -14,4 +14,5 @@ export const tableNames = {
   jobs: 'lifeboatJobs',
   inventory: 'lifeboatInventory',
   vault: 'lifeboatVault',
+  access: 'lifeboatAccess',
 } as const;

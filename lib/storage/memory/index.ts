@@ -18,5 +18,6 @@ export function memoryStorage(): Storage {
     jobs: memoryTable(),
     inventory: memoryTable(),
     vault: memoryTable(),
+    access: memoryTable(),
   };
 }
