@@ -70,9 +70,11 @@ describe('firstMomentOf', () => {
         fc.integer({ min: 0, max: 12 * 60 }),
         ({ timeZone, atMs }, aheadMinutes) => {
           const start = Math.floor(atMs / minuteMs) * minuteMs;
-          let highest = -Infinity;
-          for (let at = start - 30 * hourMs; at <= start; at += 10 * minuteMs)
-            highest = Math.max(highest, localMsAt(timeZone, at));
+          let highest = localMsAt(timeZone, start);
+          // Clocks change at whole quarters of an hour: the minute before one can show more than any after it.
+          const aligned = Math.floor(start / (15 * minuteMs)) * 15 * minuteMs;
+          for (let at = aligned; at >= start - 30 * hourMs; at -= 15 * minuteMs)
+            highest = Math.max(highest, localMsAt(timeZone, at - minuteMs), localMsAt(timeZone, at));
           const local = highest + aheadMinutes * minuteMs;
           let first = start;
           while (localMsAt(timeZone, first) < local) first += minuteMs;
