@@ -106,7 +106,9 @@ export class ServiceConnection {
       if (!('problem' in outcome) && (!isBusy || attempt >= maxTries)) return outcome;
       if ('problem' in outcome && attempt >= maxTries) {
         const message = `${this.baseUrl} does not answer: ${outcome.problem}.`;
-        const action = 'Check that the service runs (npm start), its address, and the network.';
+        const action = /CERT|VERIFY/.test(outcome.problem)
+          ? 'Set NODE_EXTRA_CA_CERTS to the file of the authority that made its certificate; for a local service "caCertificate" of local.json names it.'
+          : 'Check that the service runs (npm start), its address, and the network.';
         throw new AgentError('ServiceUnreachable', message, action, { cause: outcome.cause });
       }
       await sleep(retryDelayMs * 2 ** (attempt - 1), undefined, signal ? { signal } : {});

@@ -173,7 +173,7 @@ function findLocalJson(run: HostRun, isIndirect: boolean): LocalJson | undefined
 export async function waitFor<T>(
   probe: () => T | undefined | false | Promise<T | undefined | false>,
 ): Promise<T> {
-  const deadline = Date.now() + 20_000;
+  const deadline = Date.now() + 45_000;
   for (;;) {
     const value = await probe();
     if (value !== undefined && value !== false) return value;
