@@ -55,7 +55,9 @@ const infoSchema = z.array(
 function openFailure(imagePath: string, text: string): Error {
   if (/ENOENT/.test(text))
     return imageUnsupported(imagePath, 'QCOW2 needs qemu-img and qemu-nbd (package qemu-utils) in the PATH');
-  if (/backing file|Backing file/.test(text)) return new BrokenChainError(imagePath, 'parent missing', text);
+  const unopened = /Could not open '([^']*)'/.exec(text)?.[1];
+  if (unopened !== undefined && unopened !== imagePath)
+    return new BrokenChainError(imagePath, 'parent missing', text);
   if (/lock/i.test(text))
     return new LifeboatError(
       'SourceUnavailable',

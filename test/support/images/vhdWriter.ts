@@ -105,7 +105,7 @@ export function buildVhd(options: VhdOptions): Buffer {
       block.data.set(data.subarray(done, done + sector), at % blockSizeBytes);
     }
   }
-  const parts = [head, table];
+  const parts: Buffer[] = [head, table];
   let fileSector = (head.length + table.length) / sector;
   for (const [index, { bitmap, data }] of blocks) {
     table.writeUInt32BE(fileSector, index * 4);
