@@ -42,14 +42,17 @@ const trackerOf = (options: Partial<ConstructorParameters<typeof QemuTracker>[0]
 async function startWriter(disks: { path: string; format: 'raw' | 'qcow2' }[] = []): Promise<Guest> {
   await writeBootableDisk(at('disk.raw'), { sizeBytes: size, marker: 'writer', writer });
   guest = await Guest.start({ folder, disks: [{ path: at('disk.raw'), format: 'raw' }, ...disks] });
-  await guest.waitForSerial(/OK writer\r\n(.|\n)*w/);
+  await guest.waitForSerial(/OK writer\r\nw/);
   return guest;
 }
 
 /** Lets the guest write at least so many times sixteen sectors. */
-async function letWrite(running: Guest, times = 3): Promise<void> {
-  const before = (await running.readSerial()).length;
-  await running.waitForSerial(new RegExp(`^(.|\\s){${before + times},}$`));
+async function letWrite(running: Guest, times = 2): Promise<void> {
+  const until = (await running.readSerial()).length + times;
+  while ((await running.readSerial()).length < until) {
+    if (running.hasEnded) throw new Error('the guest ended');
+    await sleep(20);
+  }
 }
 
 async function queryStatus(): Promise<unknown> {
@@ -107,7 +110,7 @@ describe.skipIf(missing)(titleOf('live tracking', missing), () => {
       expect((await readView(disk!)).equals(view)).toBe(true);
       return next;
     };
-    for (let number = 0; number < 8; number++) {
+    for (let number = 0; number < 7; number++) {
       const cycle = await tracker.freeze({ since });
       const next = await ship(cycle);
       if (number === 2) {
@@ -130,7 +133,7 @@ describe.skipIf(missing)(titleOf('live tracking', missing), () => {
       }
       await letWrite(running);
     }
-    expect(counters).toHaveLength(6);
+    expect(counters).toHaveLength(5);
     expect(counters).toEqual([...new Set(counters)].sort((a, b) => a - b));
     await tracker.close();
     expect(await leftNames()).toEqual([]);
@@ -159,7 +162,7 @@ describe.skipIf(missing)(titleOf('live tracking', missing), () => {
     await using tracker = trackerOf({ disks: [os, data] });
     let replicas: Buffer[] = [Buffer.alloc(0), Buffer.alloc(0)];
     let since: string | undefined;
-    for (let number = 0; number < 6; number++) {
+    for (let number = 0; number < 5; number++) {
       const cycle = await tracker.freeze({ since });
       expect(cycle.disks.map(({ disk }) => disk)).toEqual(['os', 'data']);
       replicas = await Promise.all(
@@ -242,21 +245,24 @@ describe.skipIf(missing)(titleOf('live tracking', missing), () => {
       if (mounted.status !== 0) skip('no file system can be mounted here');
       try {
         const running = await startWriter();
-        await using tracker = trackerOf({ scratchFolder: scratch });
-        const first = await tracker.freeze();
+        const roomy = trackerOf();
+        const first = await roomy.freeze();
         const replica = await applyCycle(Buffer.alloc(0), first.disks[0]!, 'full');
-        await letWrite(running, 6);
-        await expect(readView(first.disks[0]!)).rejects.toMatchObject({ code: 'SourceReadFailed' });
-        const before = (await running.readSerial()).length;
-        await letWrite(running);
-        expect((await running.readSerial()).length).toBeGreaterThan(before);
         await first.confirm();
+        await roomy.close();
+        const tracker = trackerOf({ scratchFolder: scratch });
+        const lost = await tracker.freeze({ since: first.reference });
+        await letWrite(running, 6);
+        await expect(readView(lost.disks[0]!)).rejects.toMatchObject({ code: 'SourceReadFailed' });
+        // The guest goes on writing, and what it wrote is in the next cycle.
+        await letWrite(running);
+        await lost.abort();
         await tracker.close();
         expect(await queryStatus()).toMatchObject({ status: 'running' });
-        await using roomy = trackerOf();
-        const second = await roomy.freeze({ since: first.reference });
-        const next = await applyCycle(replica, second.disks[0]!, 'changes');
-        expect(next.equals(await readView(second.disks[0]!))).toBe(true);
+        const next = await roomy.freeze({ since: first.reference });
+        const [disk] = next.disks;
+        expect((await applyCycle(replica, disk!, 'changes')).equals(await readView(disk!))).toBe(true);
+        await roomy.close();
       } finally {
         await guest?.kill();
         execFileSync('umount', [scratch]);

@@ -8,14 +8,16 @@ const chunkBytes = 1024 * 1024;
 export async function applyCycle(before: Buffer, { reader, extents }: FrozenDisk, kind: FrozenCycle['kind']) {
   const after = kind === 'full' ? Buffer.alloc(reader.sizeBytes) : Buffer.from(before);
   let end = -1;
+  const reads: Promise<void>[] = [];
   for (const { offsetBytes, lengthBytes } of extents) {
     expect(offsetBytes).toBeGreaterThan(end);
     expect(offsetBytes % 512).toBe(0);
     expect(lengthBytes % 512).toBe(0);
     expect(lengthBytes).toBeGreaterThan(0);
     end = offsetBytes + lengthBytes;
-    after.set(await reader.read(offsetBytes, lengthBytes), offsetBytes);
+    reads.push(reader.read(offsetBytes, lengthBytes).then((bytes) => after.set(bytes, offsetBytes)));
   }
+  await Promise.all(reads);
   expect(end).toBeLessThanOrEqual(reader.sizeBytes);
   return after;
 }

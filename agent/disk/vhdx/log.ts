@@ -15,6 +15,8 @@ import {
 const maxLogBytes = 64 * mebibyte;
 /** Entries do not overlap, so a log is checked about once over; a made-up one could demand it for every sector. */
 const maxCheckedTimes = 16;
+/** A log is a multiple of this. */
+const scanChunkBytes = mebibyte;
 
 /** What has to be laid over the file, oldest first, and how long the file is then. */
 export interface PendingLog {
@@ -32,6 +34,7 @@ class LogScan {
   readonly #logGuid: string;
   readonly #known = new Map<number, FoundEntry | undefined>();
   #budgetBytes: number;
+  #chunk: { offsetBytes: number; bytes: Buffer } | undefined;
   /** Some entry bears the id of this log, whether or not it is whole. */
   hasEntries = false;
 
@@ -51,6 +54,14 @@ class LogScan {
     return Buffer.concat([first, await this.#file.read(logOffsetBytes, lengthBytes - untilEnd)]);
   }
 
+  /** One sector; the log is scanned from front to back, so its neighbours come along. */
+  async #readSector(offsetBytes: number): Promise<Buffer> {
+    const start = Math.floor(offsetBytes / scanChunkBytes) * scanChunkBytes;
+    if (this.#chunk?.offsetBytes !== start)
+      this.#chunk = { offsetBytes: start, bytes: await this.#read(start, scanChunkBytes) };
+    return this.#chunk.bytes.subarray(offsetBytes - start, offsetBytes - start + logSectorBytes);
+  }
+
   async readWrites(entry: FoundEntry): Promise<LoggedWrite[] | undefined> {
     return findEntryWrites(await this.#read(entry.offsetBytes, entry.lengthBytes), entry);
   }
@@ -58,7 +69,7 @@ class LogScan {
   /** The whole and right entry at the offset, if there is one. */
   async #findEntry(offsetBytes: number): Promise<FoundEntry | undefined> {
     if (this.#known.has(offsetBytes)) return this.#known.get(offsetBytes);
-    const sector = await this.#read(offsetBytes, logSectorBytes);
+    const sector = await this.#readSector(offsetBytes);
     const header = findEntryHeader(sector, this.#logGuid, this.#header.logLengthBytes);
     let entry: FoundEntry | undefined;
     if (header) {
