@@ -432,6 +432,36 @@ export const errorCatalogue = {
     'A disk was changed while nothing recorded its changes (mounted, edited, or restored from a backup).',
     'Nothing to do: the item is resynchronized in the off-hours window. Start a resynchronization to have it sooner.',
   ),
+  DiskImageCorrupt: entry(
+    'fatal',
+    409,
+    'The image file is truncated or damaged, or something else than the named format.',
+    'Check the disk on its host (Test-VHD, qemu-img check) and repair or restore it; then resume replication.',
+  ),
+  DiskImageUnsupported: entry(
+    'invalid',
+    400,
+    'The image has a format or a required feature that is not known here, or its name and its content disagree.',
+    'Name the format, or convert the disk with qemu-img or Convert-VHD.',
+  ),
+  SourceUnavailable: entry(
+    'transient',
+    503,
+    'The program that serves the disk (QEMU, qemu-nbd, an NBD server) is not running, ended, or does not answer.',
+    'Start the machine or the server. It is tried again by itself.',
+  ),
+  SourceAnswerInvalid: entry(
+    'fatal',
+    502,
+    'The server of the disk broke the NBD or QMP protocol, or lacks what is needed of it.',
+    'Check that the address is that of the right server, and its version (QEMU 7.1 or later for live tracking).',
+  ),
+  TrackerBusy: entry(
+    'invalid',
+    409,
+    'A cycle of this machine is still open.',
+    'Confirm or abort it first; a second agent must not track the same machine.',
+  ),
   InternalError: entry(
     'transient',
     500,
