@@ -1,4 +1,5 @@
 // The bundle's entry: importing a file registers its functions.
+import './startUp.ts';
 import './blob/blobClientFactory.ts';
 import './activities/register.ts';
 import './blob/deltaUploaded.ts';
