@@ -5,6 +5,7 @@ import './activities/register.ts';
 import './blob/deltaUploaded.ts';
 import './http/api.ts';
 import './http/health.ts';
+import './http/metrics.ts';
 import './orchestrations.ts';
 import './timer/healthTick.ts';
 import './timer/purge.ts';
