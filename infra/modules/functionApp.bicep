@@ -103,6 +103,9 @@ resource settings 'Microsoft.Web/sites/config@2025-03-01' = {
       LIFEBOAT_UPLOAD_URL_MINUTES: '60'
       LIFEBOAT_VERIFY: verify
       LIFEBOAT_RECONCILE_SCHEDULE: '0 * * * * *'
+      LIFEBOAT_TICK_SCHEDULE: '30 * * * * *'
+      LIFEBOAT_RESYNCS_AT_ONCE: '2'
+      LIFEBOAT_JOB_RETENTION_DAYS: '30'
       APPLICATIONINSIGHTS_CONNECTION_STRING: insightsConnectionString
       APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${identityClientId};Authorization=AAD'
     },

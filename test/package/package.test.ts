@@ -113,7 +113,10 @@ describe('the package', () => {
   });
 
   it('does not start without its settings, and says which', async () => {
-    const started = startHost({ app: folder, env: { LIFEBOAT_RECONCILE_SCHEDULE: '0 * * * * *' } });
+    const started = startHost({
+      app: folder,
+      env: { LIFEBOAT_RECONCILE_SCHEDULE: '0 * * * * *', LIFEBOAT_TICK_SCHEDULE: '0 * * * * *' },
+    });
     await expect(started).rejects.toThrow(/LIFEBOAT_VAULT_ID is missing. Set it to/);
   });
 });

@@ -45,8 +45,7 @@ describe('estimateCost', () => {
     // 10 GiB a day in writes of 1 MiB, and 288 cycles a day with 7 other writes each.
     expect(lineOf(estimate, 'blob writes').quantity).toBeCloseTo(30.4 * (10_240 + 288 * 7), 3);
     // One machine stays within the free grants.
-    for (const what of ['executions', 'events', 'logs and metrics'])
-      expect(lineOf(estimate, what).monthly).toBe(0);
+    for (const what of ['events', 'logs and metrics']) expect(lineOf(estimate, what).monthly).toBe(0);
     expect(lineOf(estimate, 'alerts').monthly).toBeCloseTo(7.6);
   });
 

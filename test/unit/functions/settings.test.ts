@@ -10,6 +10,7 @@ const valid = {
   LIFEBOAT_ADMIN_KEY: '0123456789abcdef',
   LIFEBOAT_PUBLIC_URL: 'http://127.0.0.1:7071',
   LIFEBOAT_RECONCILE_SCHEDULE: '0 * * * * *',
+  LIFEBOAT_TICK_SCHEDULE: '30 * * * * *',
 };
 const withoutStorage = Object.fromEntries(
   Object.entries(valid).filter(([name]) => name !== 'LIFEBOAT_STORAGE'),
@@ -57,6 +58,8 @@ describe('readSettings', () => {
     ['LIFEBOAT_PUBLIC_URL', 'ftp://x'],
     ['LIFEBOAT_UPLOAD_URL_MINUTES', '4'],
     ['LIFEBOAT_UPLOAD_URL_MINUTES', 'an hour'],
+    ['LIFEBOAT_RESYNCS_AT_ONCE', '0'],
+    ['LIFEBOAT_JOB_RETENTION_DAYS', '1.5'],
     ['LIFEBOAT_VERIFY', 'always'],
     ['LIFEBOAT_RECONCILE_SCHEDULE', '* * * * *'],
     ['LIFEBOAT_STORAGE', 'DefaultEndpointsProtocol=https'],
