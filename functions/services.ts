@@ -11,6 +11,7 @@ import type { OrchestrationClient } from '../lib/protection/orchestrations.ts';
 import type { ReplicationContext } from '../lib/replication/context.ts';
 import { azureStorage } from '../lib/storage/azure/index.ts';
 import { readSettings } from './settings.ts';
+import { telemetryFor } from './telemetry.ts';
 import type { Settings } from './settings.ts';
 
 type AzureStorage = ReturnType<typeof azureStorage>;
@@ -49,6 +50,7 @@ export async function replicationContext(invocation: InvocationContext): Promise
     fault: noFaults,
     verify: settings.LIFEBOAT_VERIFY,
     log: (message) => invocation.log(message),
+    telemetry: telemetryFor(invocation),
   };
 }
 
