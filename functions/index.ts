@@ -7,6 +7,7 @@ import './http/api.ts';
 import './http/health.ts';
 import './http/metrics.ts';
 import './orchestrations.ts';
+import './timer/fleetTick.ts';
 import './timer/healthTick.ts';
 import './timer/purge.ts';
 import './timer/reconcile.ts';

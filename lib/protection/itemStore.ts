@@ -86,6 +86,11 @@ export async function deleteItem(storage: Pick<Storage, 'items' | 'vault'>, item
   if (entry) await storage.vault.transact(indexPartition, [{ kind: 'delete', key: item, etag: entry.etag }]);
 }
 
+/** Ids of all items, ascending; an item that is being created or deleted may be among them without a row. */
+export async function* listItemIds(vault: TablePort): AsyncIterable<string> {
+  for await (const { key } of vault.list(indexPartition)) yield key;
+}
+
 /** All items, ascending by id. */
 export async function* listItems(storage: Pick<Storage, 'items' | 'vault'>): AsyncIterable<ItemRecord> {
   for await (const { key } of storage.vault.list(indexPartition)) {

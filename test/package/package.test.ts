@@ -106,6 +106,15 @@ describe('the package', () => {
     await source.putLog('vm-1/000000000001/os.hrl', source.cutLog('vm-1', 'os', [{ offset: 8192, data }]));
     const [point] = await source.awaitPoints(item, 1);
     expect((await source.recover(point!, 'os', disk.length)).equals(disk)).toBe(true);
+    const scrape = (key: string) =>
+      fetch(`${host.url}/metrics`, { headers: { authorization: `Bearer ${key}` } });
+    expect((await scrape('wrong')).status).toBe(401);
+    const scraped = await scrape(source.service.adminKey);
+    expect(scraped.headers.get('content-type')).toMatch(/^text\/plain; version=0\.0\.4/);
+    const lines = await scraped.text();
+    expect(lines).toMatch(/^lifeboat_rpo_seconds\{item="vm-1"\} [\d.]+$/m);
+    expect(lines).toMatch(/^lifeboat_merge_bytes_total 4096$/m);
+    expect(lines).toMatch(/^lifeboat_cycle_latency_seconds_count 1$/m);
     expect(await host.stop()).toBe(0);
     expect(readdirSync(folder).sort()).toEqual(
       ['LICENSE', 'THIRD-PARTY-LICENSES.txt', 'app', 'host.json', 'package.json', 'sbom.cdx.json'].sort(),
