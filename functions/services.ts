@@ -14,6 +14,7 @@ import type { ReplicationContext } from '../lib/replication/context.ts';
 import { azureStorage } from '../lib/storage/azure/index.ts';
 import { credentialChecks } from './http/authentication.ts';
 import { readSettings } from './settings.ts';
+import { telemetryFor } from './telemetry.ts';
 import type { Settings } from './settings.ts';
 
 type AzureStorage = ReturnType<typeof azureStorage>;
@@ -59,6 +60,7 @@ export async function replicationContext(invocation: InvocationContext): Promise
     fault: noFaults,
     verify: settings.LIFEBOAT_VERIFY,
     log: (message) => invocation.log(message),
+    telemetry: telemetryFor(invocation),
   };
 }
 

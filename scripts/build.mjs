@@ -1,43 +1,8 @@
-// Builds what runs: the function app as one ESM bundle (the shape the Functions worker loads fastest),
-// the local host, the command and the demo. The worker injects '@azure/functions-core', so it stays external;
-// '@azure/functions-extensions-base' must be the one CommonJS copy that '@azure/functions' also uses,
-// or every sdkBinding blob trigger fails with "factory not registered".
+// Builds what runs: the function app (appBundle.mjs), the local host, the command and the demo.
 // With --watch only the app is built, again and again until standard input closes; the other programs stay as they are.
 import { build, context } from 'esbuild';
 import { rmSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-
-const root = dirname(dirname(fileURLToPath(import.meta.url)));
-const at = (...parts) => join(root, ...parts);
-const common = {
-  bundle: true,
-  format: 'esm',
-  platform: 'node',
-  target: 'node20',
-  sourcemap: 'linked',
-  logLevel: 'warning',
-  outExtension: { '.js': '.mjs' },
-  banner: {
-    js: "import { createRequire as __cr } from 'node:module'; const require = __cr(import.meta.url);",
-  },
-};
-
-const app = {
-  ...common,
-  entryPoints: { index: at('functions', 'index.ts') },
-  outdir: at('dist', 'app'),
-  minify: true,
-  keepNames: true,
-  legalComments: 'none',
-  splitting: true,
-  external: ['@azure/functions-core'],
-  alias: {
-    '@azure/functions-extensions-base': at(
-      'node_modules/@azure/functions-extensions-base/dist/azure-functions-extensions-base.js',
-    ),
-  },
-};
+import { app, at, common } from './appBundle.mjs';
 
 if (process.argv.includes('--watch')) {
   const watched = await context({ ...app, logLevel: 'info' });

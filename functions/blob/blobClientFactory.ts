@@ -1,10 +1,10 @@
 // What a blob trigger with sdkBinding hands to its handler: a client for the blob, never its bytes.
 import { ResourceFactoryResolver } from '@azure/functions-extensions-base';
 import type { ModelBindingData } from '@azure/functions-extensions-base';
-import { ManagedIdentityCredential } from '@azure/identity';
 import { BlobServiceClient } from '@azure/storage-blob';
 import type { BlobClient } from '@azure/storage-blob';
 import * as z from 'zod';
+import { managedIdentity } from '../../lib/storage/azure/identity.ts';
 
 export interface BlobHandle {
   blobClient: BlobClient;
@@ -24,10 +24,7 @@ function connect(connection: string): BlobServiceClient {
   const uri = setting('__blobServiceUri') ?? (accountName && `https://${accountName}.blob.core.windows.net`);
   if (!uri) throw new Error(`Storage connection "${connection}" is not configured.`);
   const clientId = setting('__clientId');
-  return new BlobServiceClient(
-    uri,
-    clientId ? new ManagedIdentityCredential({ clientId }) : new ManagedIdentityCredential(),
-  );
+  return new BlobServiceClient(uri, managedIdentity(clientId ? { clientId } : {}));
 }
 
 function serviceFor(connection: string): BlobServiceClient {

@@ -3,6 +3,7 @@
 import { app } from '@azure/functions';
 import type { InvocationContext } from '@azure/functions';
 import { drainOnLadder } from '../../lib/protection/failures.ts';
+import { telemetryOf } from '../../lib/replication/context.ts';
 import { itemOfDelta } from '../../lib/replication/names.ts';
 import { drainUntil } from '../limits.ts';
 import { replicationContext } from '../services.ts';
@@ -18,9 +19,12 @@ async function deltaUploaded(handle: BlobHandle, invocation: InvocationContext):
     invocation.warn(`ignored ${name}: logs are named <item>/<cycle>/<disk>.hrl`);
     return;
   }
-  const { outcome, appliedCycles } = await drainOnLadder(await replicationContext(invocation), item, {
-    stopAt: drainUntil(),
-  });
+  const context = await replicationContext(invocation);
+  const { outcome, appliedCycles } = await telemetryOf(context).span(
+    'lifeboat.delta.received',
+    { ids: { item } },
+    () => drainOnLadder(context, item, { stopAt: drainUntil() }),
+  );
   invocation.log(`${name}: ${outcome}, applied ${appliedCycles.length} cycles`);
 }
 

@@ -4,6 +4,7 @@ import { plan } from '../agenda/agenda.ts';
 import { LifeboatError, errorCatalogue, isLifeboatError, toErrorRecord } from '../errors.ts';
 import { afterFailure, afterSuccess, isDue } from '../retry/retryState.ts';
 import type { Failure } from '../retry/retryState.ts';
+import { telemetryOf } from '../replication/context.ts';
 import type { ReplicationContext } from '../replication/context.ts';
 import { drainItem } from '../replication/drain.ts';
 import type { DrainOptions, DrainReport } from '../replication/drain.ts';
@@ -65,7 +66,9 @@ export async function drainOnLadder(
   if (retry?.side === 'service' && !isDue(retry, context.clock.now()))
     return { outcome: 'deferred', appliedCycles: [] };
   try {
-    const report = await drainItem(context, item, options);
+    const report = await telemetryOf(context).span('lifeboat.item.drain', { ids: { item } }, () =>
+      drainItem(context, item, options),
+    );
     if (retry?.side === 'service' && report.outcome !== 'busy') await clearServiceFailure(context, item);
     return report;
   } catch (error) {
@@ -77,6 +80,8 @@ export async function drainOnLadder(
     const isDivergent = error instanceof LifeboatError && error.kind === 'divergent';
     // The drain itself has marked the disks that it is about.
     if (!isDivergent) await recordFailure(context, item, { side: 'service', code, message });
+    telemetryOf(context).record('lifeboat.retry', 1, { code });
+    telemetryOf(context).event('drain.failed', `draining ${item} failed`, { item, code });
     return { outcome: 'failed', appliedCycles: [] };
   }
 }

@@ -16,6 +16,7 @@ import {
   startStep,
   succeedStep,
 } from '../jobs/progress.ts';
+import { telemetryOf } from '../replication/context.ts';
 import type { ReplicationContext } from '../replication/context.ts';
 import type { ItemRecord } from './item.ts';
 import { findItem, updateItem } from './itemStore.ts';
@@ -164,6 +165,12 @@ export async function finishJob(
 export async function completeEnd(context: ReplicationContext, jobId: string): Promise<void> {
   const ended = await updateJob(context.storage.jobs, jobId, (job) => endJob(job, isoNow(context)));
   if (!isOver(ended)) return;
+  const { scenario, state } = ended;
+  telemetryOf(context).record('lifeboat.job.ended', 1, { scenario, state });
+  telemetryOf(context).event('job.ended', `${scenario} of ${ended.targetName}: ${state}`, {
+    ...{ job: jobId, scenario, state },
+    ...(ended.item === null ? {} : { item: ended.item }),
+  });
   await recordEvent(context.storage.jobs, {
     at: ended.endTime ?? isoNow(context),
     eventType: 'JobStatus',

@@ -102,6 +102,11 @@ export async function* listItemPlaces(storage: Pick<Storage, 'vault'>): AsyncIte
   for await (const { value } of storage.vault.list(indexPartition)) yield itemPlace.parse(value);
 }
 
+/** Ids of all items, ascending; an item that is being created or deleted may be among them without a row. */
+export async function* listItemIds(vault: TablePort): AsyncIterable<string> {
+  for await (const { key } of vault.list(indexPartition)) yield key;
+}
+
 /** Items are read so many at a time. */
 const readAhead = 16;
 

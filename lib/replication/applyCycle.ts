@@ -25,9 +25,11 @@ import { foldCycle, startSeries } from '../rpo/series.ts';
 import type { CycleSample } from '../rpo/series.ts';
 import type { RowWrite } from '../storage/ports.ts';
 import type { CheckedLog } from './checkCycle.ts';
+import { telemetryOf } from './context.ts';
 import type { ReplicationContext } from './context.ts';
 import { replicaName } from './names.ts';
 import { raiseFence } from './fence.ts';
+import { measuredMerge } from './measured.ts';
 import { mergeLog, type MergedLog } from './mergeLog.ts';
 import { isSetApart } from './supersede.ts';
 
@@ -247,7 +249,8 @@ async function mergeLogs(
   await forEachBounded(logs.entries(), { concurrency: disksAtOnce }, async ([index, log]) => {
     try {
       throwIfLost(signal, item);
-      merged[index] = await mergeLog(context, item, log, stop);
+      const about = { item, disk: log.disk.disk, dataBytes: log.verified.dataBytes };
+      merged[index] = await measuredMerge(context, about, () => mergeLog(context, item, log, stop));
     } catch (error) {
       failed.abort(error);
       throw error;
@@ -285,7 +288,9 @@ export async function applyCycle(
   const isWhole = result.disks.every((each) => !each.isPart);
   if (isWhole && cycle >= attempt.record.consistentFromCycle) {
     const included = new Set(result.disks.map(({ disk }) => disk));
-    result.point = await snapshotAll(context, attempt, moment, included);
+    result.point = await telemetryOf(context).span('lifeboat.cycle.snapshot', { ids: { item, cycle } }, () =>
+      snapshotAll(context, attempt, moment, included),
+    );
     throwIfLost(signal, item);
   }
   await commit(context, attempt, result);

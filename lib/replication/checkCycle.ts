@@ -13,6 +13,7 @@ import { findCycle } from '../protection/itemStore.ts';
 import { markForResync } from '../protection/resyncMarks.ts';
 import { blobSource } from '../storage/blobSource.ts';
 import type { BlobInfo, ByteRange } from '../storage/ports.ts';
+import { telemetryOf } from './context.ts';
 import type { ReplicationContext } from './context.ts';
 import { parseDeltaName } from './names.ts';
 import { refuseLog } from './refuse.ts';
@@ -113,7 +114,10 @@ export async function checkCycle(
   try {
     await forEachBounded(work.entries(), { concurrency: checksAtOnce }, async ([index, { disk, blob }]) => {
       try {
-        checked[index] = await checkLog(context, record, disk, blob);
+        const ids = { item: record.item, disk: disk.disk };
+        checked[index] = await telemetryOf(context).span('lifeboat.log.check', { ids }, () =>
+          checkLog(context, record, disk, blob),
+        );
       } catch (error) {
         if (!isRefusal(error)) throw error;
         refusals[index] = { disk, blob, error };

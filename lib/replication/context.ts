@@ -2,6 +2,8 @@
 import type { Clock, NewId } from '../clock.ts';
 import type { FaultPoint } from '../faults/points.ts';
 import type { Storage } from '../storage/ports.ts';
+import { noTelemetry } from '../telemetry/telemetry.ts';
+import type { Telemetry } from '../telemetry/telemetry.ts';
 import type { PolicyRecord } from '../vault/policies.ts';
 
 /** Whether a cycle's writes are read back and compared with its logs before the recovery point is recorded. */
@@ -18,4 +20,9 @@ export interface ReplicationContext {
   policy?: PolicyRecord;
   /** One line for the operator's log; no secrets. */
   log: (message: string) => void;
+  /** Measures and traces; nobody does when omitted. */
+  telemetry?: Telemetry;
 }
+
+export const telemetryOf = ({ telemetry }: Pick<ReplicationContext, 'telemetry'>): Telemetry =>
+  telemetry ?? noTelemetry;

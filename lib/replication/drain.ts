@@ -6,11 +6,13 @@ import type { HealthError, ItemRecord } from '../protection/item.ts';
 import { findItem, getItem, pointKey, updateItem } from '../protection/itemStore.ts';
 import { mergesIn } from '../protection/states.ts';
 import { markForResync } from '../protection/resyncMarks.ts';
+import type { BlobInfo } from '../storage/ports.ts';
 import { findPolicy } from '../vault/policies.ts';
 import { applyCycle, recordBaseline } from './applyCycle.ts';
 import { checkCycle, settleStaleLog } from './checkCycle.ts';
 import type { ReplicationContext } from './context.ts';
 import { formatDeltaName, parseDeltaName, replicaName } from './names.ts';
+import { measuredCycle } from './measured.ts';
 import { listPendingLogs, missingLogs, versionOf } from './pending.ts';
 import type { PendingLogs } from './pending.ts';
 import { notePendingBytes } from './pendingBytes.ts';
@@ -127,6 +129,24 @@ const hasArrived = ({ disks }: ItemRecord): boolean =>
 const isBlocked = (record: ItemRecord): boolean =>
   !isSetApart(record) && record.disks.some(({ resync }) => resync?.blocksMerging === true);
 
+/** Checks and applies the cycle that follows; false when a log of it was refused. */
+function applyNext(
+  context: ReplicationContext,
+  record: ItemRecord,
+  logs: ReadonlyMap<string, BlobInfo>,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const { item } = record;
+  const cycle = record.appliedCycle + 1;
+  return measuredCycle(context, { item, cycle, logs }, async () => {
+    using checked = await checkCycle(context, record, logs);
+    if (!checked) return false;
+    context.fault('drain.afterCheck');
+    await applyCycle(context, item, cycle, checked.logs, signal);
+    return true;
+  });
+}
+
 async function drainLocked(
   context: ReplicationContext,
   item: string,
@@ -152,12 +172,9 @@ async function drainLocked(
     if (signal.aborted || (stopAt && context.clock.now() >= stopAt))
       return { outcome: 'more', seen: pending.seen };
     if (await isComparisonStale(context, record)) return { outcome: 'blocked', seen: pending.seen };
-    using checked = await checkCycle(context, record, logs);
-    if (!checked) return { outcome: 'refused', seen: pending.seen };
-    context.fault('drain.afterCheck');
-    await applyCycle(context, item, next, checked.logs, signal);
+    if (!(await applyNext(context, record, logs, signal))) return { outcome: 'refused', seen: pending.seen };
     applied.push(next);
-    context.log(`applied cycle ${next} of ${item} (${checked.logs.length} disks)`);
+    context.log(`applied cycle ${next} of ${item} (${logs.size} disks)`);
   }
 }
 

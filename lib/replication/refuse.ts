@@ -5,6 +5,7 @@ import type { LifeboatError } from '../errors.ts';
 import { withHealthError } from '../protection/item.ts';
 import { updateItem } from '../protection/itemStore.ts';
 import type { BlobInfo } from '../storage/ports.ts';
+import { telemetryOf } from './context.ts';
 import type { ReplicationContext } from './context.ts';
 import { parseDeltaName } from './names.ts';
 
@@ -13,12 +14,13 @@ const headerValue = (text: string): string => text.replace(/[^\x20-\x7e]+/g, '?'
 
 /** May be called twice for the same blob. */
 export async function refuseLog(
-  { storage, clock, fault, log }: ReplicationContext,
+  context: ReplicationContext,
   item: string,
   blob: BlobInfo,
   error: LifeboatError,
 ): Promise<void> {
-  log(`refused ${blob.name}: ${error.code}: ${error.message}`);
+  const { storage, clock, fault } = context;
+  context.log(`refused ${blob.name}: ${error.code}: ${error.message}`);
   await storage.deltas.copyTo(blob.name, blob.etag, 'quarantine', {
     reason: error.code,
     reasontext: headerValue(error.message),
@@ -40,5 +42,7 @@ export async function refuseLog(
     };
   });
   fault('refuse.afterHealth');
+  telemetryOf(context).record('lifeboat.log.refused', 1, { code: error.code });
+  telemetryOf(context).event('log.refused', `refused ${blob.name}`, { item, code: error.code });
   await storage.deltas.delete(blob.name, blob.etag);
 }

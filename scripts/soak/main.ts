@@ -3,10 +3,13 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { soakHost } from './host.ts';
 import { soakHrl } from './hrl.ts';
+import { soakScale } from './scale.ts';
 
 interface CommandLine {
   kills?: number;
   count?: number;
+  items?: number;
+  cycles?: number;
   minutes?: number;
   seed: number;
 }
@@ -15,6 +18,8 @@ type Soak = (options: CommandLine) => Promise<boolean>;
 
 const defaultKills = 30;
 const defaultMutants = 1_000_000;
+const defaultItems = 2000;
+const defaultCycles = 50;
 
 const soaks: Record<string, { run: Soak; what: string }> = {
   host: {
@@ -26,6 +31,10 @@ const soaks: Record<string, { run: Soak; what: string }> = {
     run: ({ count = defaultMutants, minutes, seed }) =>
       soakHrl(minutes === undefined ? { count } : { minutes }, seed),
     what: 'mutated delta logs against a plain second reader',
+  },
+  scale: {
+    run: ({ items = defaultItems, cycles = defaultCycles, seed }) => soakScale({ items, cycles, seed }),
+    what: 'many machines through many cycles on storage in memory: a cycle costs the same at the end',
   },
 };
 
@@ -69,9 +78,17 @@ async function main(): Promise<number> {
       ),
     )
     .addOption(
+      new Option('--items <count>', `scale: machines (default ${defaultItems})`).argParser(parseWhole),
+    )
+    .addOption(
+      new Option('--cycles <count>', `scale: cycles of each (default ${defaultCycles})`).argParser(
+        parseWhole,
+      ),
+    )
+    .addOption(
       new Option('--minutes <number>', 'how long, instead of a count')
         .argParser(parsePositive)
-        .conflicts(['kills', 'count']),
+        .conflicts(['kills', 'count', 'items', 'cycles']),
     )
     .option('--seed <number>', 'repeats the choices of an earlier run', parseWhole, Date.now() % 2 ** 31)
     .addHelpText('after', `\nSoaks:\n${listOfSoaks()}`)

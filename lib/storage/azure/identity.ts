@@ -24,7 +24,9 @@ export function endpointsOf(settings: AzureIdentitySettings): { blob: string; ta
  * The credential of the settings. The identity library is loaded when the first token is needed: local runs with a
  * connection string never pay for it.
  */
-export function managedIdentity(settings: AzureIdentitySettings): TokenCredential {
+export function managedIdentity(
+  settings: Pick<AzureIdentitySettings, 'clientId' | 'credential'>,
+): TokenCredential {
   if (settings.credential !== undefined) return settings.credential;
   const { clientId } = settings;
   let loading: Promise<TokenCredential> | undefined;
