@@ -12,6 +12,7 @@ const schema = z.object({
   LIFEBOAT_ENTRA_TENANT_ID: z.guid('must be the id of a tenant').toLowerCase().optional(),
   LIFEBOAT_ENTRA_AUDIENCE: z.string().min(1).optional(),
   LIFEBOAT_ENTRA_AUTHORITY: z.url({ protocol: /^https?$/ }).default('https://login.microsoftonline.com'),
+  LIFEBOAT_AUDIT_RETENTION_DAYS: z.coerce.number().int().min(1).max(3650).default(400),
   LIFEBOAT_REQUESTS_PER_SECOND: z.coerce.number().int().min(1).max(100_000).default(100),
   LIFEBOAT_PUBLIC_URL: z.url({ protocol: /^https?$/ }),
   LIFEBOAT_UPLOAD_URL_MINUTES: z.coerce.number().int().min(5).max(1440).default(60),
