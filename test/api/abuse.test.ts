@@ -88,7 +88,7 @@ describe('sizes', () => {
 
 describe('rates', () => {
   const slowApi = (requestsPerSecond: number) => {
-    const clock = new ManualClock(new Date('2026-01-15T10:00:00Z'));
+    const clock = new ManualClock('2026-01-15T10:00:00Z');
     const replication = { ...testContext(), clock };
     const api = testApi(replication);
     api.context.settings.requestsPerSecond = requestsPerSecond;

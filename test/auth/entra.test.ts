@@ -11,7 +11,7 @@ import {
   exportJWK,
   generateKeyPair,
 } from 'jose';
-import type { CryptoKey, JWK } from 'jose';
+import type { CryptoKey, JWK, JWTVerifyGetKey } from 'jose';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { EntraSettings } from '../../lib/auth/entra.ts';
 import { operations } from '../../lib/api/operations.ts';
@@ -59,7 +59,7 @@ const token = (extra: Record<string, unknown> = {}, by = key, alg = 'RS256') =>
   new SignJWT(claims(extra)).setProtectedHeader({ alg, kid: by.kid }).sign(by.privateKey);
 
 function apiWith(
-  getKey: ReturnType<typeof createLocalJWKSet>,
+  getKey: JWTVerifyGetKey,
   adminKeyOrNone: string | null = adminKey,
 ): TestApi {
   const replication = testContext();

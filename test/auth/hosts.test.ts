@@ -84,7 +84,7 @@ async function enrol(api: TestApi, name: string): Promise<Host> {
 }
 
 async function site(): Promise<{ api: TestApi; container: string; clock: ManualClock }> {
-  const clock = new ManualClock(new Date('2026-01-15T10:00:00Z'));
+  const clock = new ManualClock('2026-01-15T10:00:00Z');
   const api = testApi({ ...testContext(), clock });
   return { api, container: await configureSite(api), clock };
 }
