@@ -84,6 +84,23 @@ describe('a VMM server', () => {
     expect(containers.map(({ properties }) => (properties as { friendlyName: string }).friendlyName)).toEqual(
       ['Gold', 'Silver'],
     );
+    const machine = (id: string, cloud: string) => ({
+      id,
+      name: id,
+      cloud,
+      disks: [{ id: 'os', sizeBytes: 512 }],
+    });
+    const machines = [
+      machine('vm-1', 'gold'),
+      machine('vm-2', 'Silver'),
+      { ...machine('vm-3', 'x'), cloud: undefined },
+    ];
+    await api.call('PUT', '/agent/v1/sites/vmm1/inventory', { host: { name: 'vmm' }, machines });
+    const inCloud = async (index: number) =>
+      values(await api.call('GET', `${String(containers[index]?.['id'])}/replicationProtectableItems`)).map(
+        ({ name }) => name,
+      );
+    expect([await inCloud(0), await inCloud(1)]).toEqual([['vm-1'], ['vm-2']]);
     await api.call('PUT', `${vault}/replicationPolicies/gold`, {});
     const container = String(containers[0]?.['id']);
     const mapping = { properties: { policyId: `${vault}/replicationPolicies/gold` } };
