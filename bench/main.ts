@@ -2,6 +2,7 @@
 // that everything was measured, 1 that something could not be.
 import { availableParallelism, loadavg } from 'node:os';
 import { Command, CommanderError, Option } from 'commander';
+import { apiBench } from './api/group.ts';
 import { hostBench } from './host/group.ts';
 import { hrlBench } from './hrl/group.ts';
 import { type BenchGroup, formatTable, type Measurement } from './measurements.ts';
@@ -11,6 +12,7 @@ import { resyncBench } from './resync/group.ts';
 
 const groups: Record<string, BenchGroup> = {
   host: hostBench,
+  api: apiBench,
   replication: replicationBench,
   merge: mergeBench,
   hrl: hrlBench,

@@ -15,3 +15,4 @@ import './timer/resyncTick.ts';
 import './timer/retentionTick.ts';
 import './timer/retryTick.ts';
 import './timer/scrubTick.ts';
+import './timer/sweepAccess.ts';

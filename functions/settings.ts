@@ -31,6 +31,7 @@ const schema = z.object({
     .url({ protocol: /^https?$/ })
     .default('https://login.microsoftonline.com')
     .describe('the address of the authority, for example https://login.microsoftonline.com'),
+  LIFEBOAT_AUDIT_RETENTION_DAYS: wholeNumber(1, 3650).default(400),
   LIFEBOAT_REQUESTS_PER_SECOND: wholeNumber(1, 100_000).default(100),
   LIFEBOAT_PUBLIC_URL: z
     .url({ protocol: /^https?$/ })

@@ -223,9 +223,10 @@ export async function handleRequest(context: ApiContext, request: ApiRequest): P
     const wait = error instanceof RateExceeded ? error.waitSeconds : undefined;
     response = errorResponse(error, trace.requestId, wait);
   }
-  await audit(context, request, trace, response);
+  const { caller = trace.caller, ...sent } = response;
+  await audit(context, request, { ...trace, caller }, response);
   return {
-    ...response,
+    ...sent,
     headers: {
       ...{
         'x-ms-request-id': trace.requestId,

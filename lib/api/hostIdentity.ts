@@ -1,5 +1,6 @@
 // How source hosts come to be known and prove themselves: registration keys (for Owners), enrolment, access tokens, new keys.
 import * as z from 'zod';
+import type { HostCaller } from '../auth/caller.ts';
 import { enrolHost, rotateHostKey } from '../auth/enrolment.ts';
 import { publicKeyText } from '../auth/hostKeys.ts';
 import { findHost, listHosts, revokeHost } from '../auth/hosts.ts';
@@ -85,6 +86,8 @@ const hostBody = (host: HostRecord) => ({
   ...{ agentVersion: host.agentVersion, enrolledAt: host.enrolledAt },
   ...{ revokedAt: host.revokedAt, lastSeenAt: host.lastSeenAt },
 });
+
+const callerOf = ({ id, name, fabric }: HostRecord): HostCaller => ({ kind: 'host', id, name, fabric });
 
 const keysPath = '/lifeboat/v1/sites/{fabric}/registrationKeys';
 
@@ -201,7 +204,10 @@ const selfOperations = [
       const { clock, newId } = context.replication;
       const enrolment = { ...body, agentVersion: body.agentVersion ?? null };
       const host = await enrolHost(context.access, enrolment, { now: clock.now(), newHost: newId() });
-      return { status: 200, body: { host: hostBody(host), tokenUrl: tokenUrl(context) } };
+      return {
+        ...{ status: 200, caller: callerOf(host) },
+        body: { host: hostBody(host), tokenUrl: tokenUrl(context) },
+      };
     },
   }),
   operation({
@@ -214,7 +220,7 @@ const selfOperations = [
       const about = { audience: tokenUrl(context), now };
       const { token, host } = await issueHostToken(context.access, body.assertion, about);
       return {
-        status: 200,
+        ...{ status: 200, caller: callerOf(host) },
         body: {
           ...{ accessToken: token, tokenType: 'Bearer', expiresInSeconds: hostTokenSeconds },
           ...{ hostId: host.id, site: host.fabric },

@@ -29,6 +29,8 @@ export interface ApiResponse {
   body?: unknown;
   /** Sent as they are, instead of a body. */
   bytes?: Uint8Array;
+  /** Who the request turned out to be from, when only its body said so; for the audit, not sent. */
+  caller?: Caller;
 }
 
 export interface ApiSettings {

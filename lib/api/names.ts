@@ -1,7 +1,7 @@
 // Names that callers choose for resources below the vault.
 import { LifeboatError } from '../errors.ts';
 
-const resourceName = /^[A-Za-z0-9][A-Za-z0-9._ -]{0,127}$/;
+const resourceName = /^[A-Za-z0-9]([A-Za-z0-9._ -]{0,126}[A-Za-z0-9_-])?$/;
 
 /** Returns the name if rows and ids can carry it; throws `InvalidName` naming `what` otherwise. */
 export function requireResourceName(name: string, what: string): string {

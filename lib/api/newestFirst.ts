@@ -17,7 +17,8 @@ export function newestFirst<T extends { id: string }>(
   const { until } = filter?.timeRange('EndTime') ?? {};
   const oldest = from && firstIdAt(new Date(from.getTime() - waitMs));
   return async function* (after, limit) {
-    const begin = after ?? (until && firstIdAt(until));
+    // Behind everything that is newer by a millisecond or more.
+    const begin = after ?? (until && firstIdAt(new Date(until.getTime() + 1)));
     for await (const value of list({ ...(begin === undefined ? {} : { after: begin }), limit })) {
       if (oldest !== undefined && value.id > oldest) return;
       yield { key: value.id, value };

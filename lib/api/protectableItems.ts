@@ -3,6 +3,7 @@ import { LifeboatError } from '../errors.ts';
 import { findMachine, listMachines } from '../inventory/inventory.ts';
 import type { MachineRecord } from '../inventory/inventory.ts';
 import { listItemPlaces } from '../protection/itemStore.ts';
+import { holdsMachine } from '../vault/containers.ts';
 import type { Container } from '../vault/containers.ts';
 import type { FabricRecord } from '../vault/resources.ts';
 import { resource, resourceId } from './arm.ts';
@@ -90,7 +91,9 @@ export const protectableItemOperations = [
       const names = await protectedMachines(context, place);
       const machines = await listMachines(context.replication.storage.inventory, place.fabric.name);
       return pageOfAll<Shown>(context, request, {
-        all: machines.map((machine) => ({ machine, protectedAs: names.get(machine.id) })),
+        all: machines
+          .filter((machine) => holdsMachine(place.container, machine))
+          .map((machine) => ({ machine, protectedAs: names.get(machine.id) })),
         keyOf: ({ machine }) => machine.id,
         ...(filter ? { matches: filter.matches } : {}),
         body: (shown) => machineBody(context, place, shown),
@@ -105,7 +108,7 @@ export const protectableItemOperations = [
       const place = await getContainer(context, params);
       const id = params['protectableItem'] ?? '';
       const machine = await findMachine(context.replication.storage.inventory, place.fabric.name, id);
-      if (!machine) {
+      if (!machine || !holdsMachine(place.container, machine)) {
         const message = `Protectable item "${id}" is not in the inventory of site "${place.fabric.name}".`;
         throw new LifeboatError('ResourceNotFound', message, { target: id });
       }

@@ -11,6 +11,7 @@ import { resumeReplication } from '../protection/pause.ts';
 import { repairReplication } from '../protection/resyncRequest.ts';
 import { updateProtection } from '../protection/update.ts';
 import { requireIdentifier } from '../replication/names.ts';
+import { holdsMachine } from '../vault/containers.ts';
 import { getStored } from '../vault/collection.ts';
 import { isPolicyMapped } from '../vault/mappings.ts';
 import { policies } from '../vault/resources.ts';
@@ -135,7 +136,7 @@ export const protectedItemOperations = [
       const machineId = nameInId(properties.protectableItemId, 'replicationProtectableItems');
       requireIdentifier(machineId.toLowerCase(), 'The protectable item');
       const machine = await findMachine(storage.inventory, fabric.name, machineId);
-      if (!machine) {
+      if (!machine || !holdsMachine(container, machine)) {
         const message = `Protectable item "${machineId}" is not in the inventory of site "${fabric.name}".`;
         throw new LifeboatError('ResourceNotFound', message, { target: 'properties.protectableItemId' });
       }

@@ -29,7 +29,7 @@ export function requireProof(text: string, publicKey: string, signature: string)
   }
   if (!isGenuine) {
     const message =
-      'The signature does not fit the public key: sign the text that docs/agent-protocol.md names.';
+      'The signature does not fit the public key: sign the text that docs/security.md names.';
     throw new LifeboatError('InvalidRequest', message, { target: 'signature' });
   }
 }

@@ -30,6 +30,8 @@ const reportedNic = z.object({
 const reportedMachine = z.object({
   id,
   name: z.string().min(1).max(256),
+  /** Name of the VMM cloud that the machine is in; hosts without VMM leave it out. */
+  cloud: z.string().min(1).max(256).optional(),
   generation: z.enum(['1', '2']).default('2'),
   osType: z.enum(['Windows', 'Linux', 'Other']).default('Other'),
   cpuCount: z.number().int().min(1).max(4096).optional(),

@@ -18,6 +18,10 @@ export function containersOf(fabric: FabricRecord): Container[] {
   return fabric.clouds.map(({ id, name }) => ({ name: cloudContainer(id), friendlyName: name, cloud: name }));
 }
 
+/** Whether a machine belongs to the container: a cloud has the machines that name it, a site all of its own. */
+export const holdsMachine = ({ cloud }: Container, machine: { cloud?: string | undefined }): boolean =>
+  cloud === null || machine.cloud?.toLowerCase() === cloud.toLowerCase();
+
 /** Without regard to case. Throws `ResourceNotFound` that names the containers there are. */
 export function getContainerOf(fabric: FabricRecord, name: string): Container {
   const all = containersOf(fabric);

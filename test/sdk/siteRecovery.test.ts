@@ -58,7 +58,8 @@ beforeAll(async () => {
   client = service.client;
   vault = String(service.host.local['vaultPath']);
   await client.replicationFabrics.beginCreateAndWait(...where, fabric, {
-    properties: { customDetails: { instanceType: 'FabricSpecificCreationInput' } },
+    // What other clients send as well; the type of this one names only its own subclasses.
+    properties: { customDetails: { instanceType: 'FabricSpecificCreationInput' as 'Azure' } },
   });
   const containers = await collect(
     client.replicationProtectionContainers.listByReplicationFabrics(...where, fabric),

@@ -66,7 +66,8 @@ export async function completeWorld(): Promise<ApiWorld> {
   const [job] = values(await api.call('GET', `${vault}/replicationJobs`));
   const [point] = values(await api.call('GET', `${item}/recoveryPoints`));
   const [event] = values(await api.call('GET', `${vault}/replicationEvents`));
-  const nameOf = (record: Record<string, unknown> | undefined) => String(record?.['name'] ?? 'none');
+  const nameOf = (record: Record<string, unknown> | undefined) =>
+    (record?.['name'] as string | undefined) ?? 'none';
   const names = {
     ...{ subscriptionId: 's1', resourceGroupName: 'rg', vaultName: 'v1', subscription: 's1', group: 'rg' },
     ...{ fabric: 'site1', container: container.split('/').at(-1) ?? '', policy: 'gold', mapping: 'map1' },
