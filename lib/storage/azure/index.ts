@@ -21,11 +21,15 @@ export interface AzureStorage extends Storage {
 /** The storage of one account. Sends nothing until a port is used. Throws when the settings make no sense. */
 export function azureStorage(settings: AzureStorageSettings): AzureStorage {
   const connection = connect(settings);
+  const copier = pageCopier(connection);
   return {
-    replicas: azurePageBlobs(connection, containerNames.replicas, pageCopier(connection)),
+    replicas: azurePageBlobs(connection, containerNames.replicas, copier),
     deltas: azureBlobs(connection, containerNames.deltas),
     quarantine: azureBlobs(connection, containerNames.quarantine),
     resync: azureBlobs(connection, containerNames.resync),
+    recovered: azurePageBlobs(connection, containerNames.recovered, copier),
+    recoveredFiles: azureBlobs(connection, containerNames.recovered),
+    evidence: azureBlobs(connection, containerNames.evidence),
     locks: azureLocks(connection, containerNames.locks),
     items: azureTable(connection, tableNames.items),
     jobs: azureTable(connection, tableNames.jobs),
