@@ -51,24 +51,7 @@ export function memoryPageBlobs(readSource: ReadCopySource): MemoryPageBlobs {
       const { sizeBytes, sequenceNumber, leaseId } = blob;
       return { sizeBytes, sequenceNumber, isLeased: leaseId !== undefined };
     },
-    async *listNames(prefix) {
-      for (const name of [...blobs.keys()].sort()) if (name.startsWith(prefix)) yield name;
-    },
-    readSnapshot({ name, snapshotId, offsetBytes }, lengthBytes) {
-      const blob = get(name);
-      assertWithin(name, { offsetBytes, lengthBytes }, blob.sizeBytes);
-      return getPages(name, blob, snapshotId).read({ offsetBytes, lengthBytes });
-    },
-    async read(name, range, snapshotId) {
-      const blob = get(name);
-      assertWithin(name, range, blob.sizeBytes);
-      return getPages(name, blob, snapshotId).read(range);
-    },
-    async listRanges(name, window, snapshotId) {
-      const blob = get(name);
-      assertWithin(name, window, blob.sizeBytes);
-      return joinRanges(getPages(name, blob, snapshotId).writtenPages(window), window);
-    },
+    ...memoryReads(blobs),
     async writePages(name, offsetBytes, data, fence) {
       const range = { offsetBytes, lengthBytes: data.length };
       assertPageWrite(name, range);
@@ -112,6 +95,30 @@ export function memoryPageBlobs(readSource: ReadCopySource): MemoryPageBlobs {
       if (blob === undefined) return;
       if (blob.leaseId !== undefined) assertLease(name, blob, leaseId);
       blobs.delete(name);
+    },
+  };
+}
+
+/** The part of the port that lists and reads. */
+function memoryReads(
+  blobs: Blobs,
+): Pick<MemoryPageBlobs, 'listNames' | 'readSnapshot' | 'read' | 'listRanges'> {
+  const readNow = (name: string, range: ByteRange, snapshotId?: string): Uint8Array => {
+    const blob = getBlob(blobs, name);
+    assertWithin(name, range, blob.sizeBytes);
+    return getPages(name, blob, snapshotId).read(range);
+  };
+  return {
+    async *listNames(prefix) {
+      for (const name of [...blobs.keys()].sort()) if (name.startsWith(prefix)) yield name;
+    },
+    readSnapshot: ({ name, snapshotId, offsetBytes }, lengthBytes) =>
+      readNow(name, { offsetBytes, lengthBytes }, snapshotId),
+    read: async (name, range, snapshotId) => readNow(name, range, snapshotId),
+    async listRanges(name, window, snapshotId) {
+      const blob = getBlob(blobs, name);
+      assertWithin(name, window, blob.sizeBytes);
+      return joinRanges(getPages(name, blob, snapshotId).writtenPages(window), window);
     },
   };
 }
