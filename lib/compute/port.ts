@@ -95,7 +95,7 @@ export interface BootObservation {
   evidenceLine: string | null;
   /** The console's text, at most the last 64 KiB, without control characters. */
   consoleText: string;
-  /** A picture of the screen, where there is one. */
+  /** A picture of the screen, where there is one and it was asked for. */
   screenshot: { mediaType: string; bytes: Uint8Array } | null;
 }
 
@@ -122,7 +122,11 @@ export interface ComputeProvider {
    */
   captureDisks(order: MachineOrder): Promise<ComputeProgress>;
   /** Looks at the console once. `marker` must occur in a line of it for `booted`; null = a login prompt. */
-  observeBoot(order: MachineOrder, marker: string | null): Promise<BootObservation>;
+  observeBoot(
+    order: MachineOrder,
+    marker: string | null,
+    options?: { wantsScreenshot?: boolean },
+  ): Promise<BootObservation>;
   /** Removes everything that this provider made for the job, found by its marks; the recovered blobs are not touched. */
   deleteAll(ref: MachineRef): Promise<ComputeProgress>;
   /** Everything that carries the product's marks. */
