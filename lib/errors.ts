@@ -342,6 +342,24 @@ export const errorCatalogue = {
     'The disk that was made from a recovery point did not hold the bytes of the snapshot when both were compared.',
     'Nothing to do: it is made again. If it stays, the storage account returns wrong bytes, or somebody writes to the container "recovered".',
   ),
+  FailoverNotReady: entry(
+    'invalid',
+    409,
+    'The settings of the protected item would make the failover fail.',
+    'Correct what the message names (compute and network settings of the item), and run it again.',
+  ),
+  FinalCycleMissing: entry(
+    'invalid',
+    409,
+    'The source shut down, but the recovery point of its last cycle could not be recorded.',
+    'Look at the health of the item; run the planned failover again, or an unplanned one to the newest recovery point.',
+  ),
+  DrillFailed: entry(
+    'invalid',
+    409,
+    'The machine of the drill did not show what it had to within the time limit.',
+    'Read the report and the console of the job in the container "evidence".',
+  ),
   RecoveryDiskMissing: entry(
     'fatal',
     409,

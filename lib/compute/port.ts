@@ -114,6 +114,8 @@ export interface ComputeProvider {
   /** Makes the machine and starts it. Needs prepared disks. Throws `TargetNameTaken` when another machine has the name. */
   createMachine(order: MachineOrder): Promise<ComputeProgress>;
   powerState(order: MachineOrder): Promise<PowerState>;
+  /** Starts a machine that was stopped. One that runs: no change. */
+  startMachine(order: MachineOrder): Promise<ComputeProgress>;
   /** Shuts the machine down; its disks stay. A machine that is stopped or absent: no change. */
   stopMachine(order: MachineOrder): Promise<ComputeProgress>;
   /**

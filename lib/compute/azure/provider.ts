@@ -77,6 +77,12 @@ export function azureProvider(
       return computeDone;
     },
     powerState: (order) => powerState(arm, `${machineId(order)}/instanceView`),
+    async startMachine(order) {
+      const state = await powerState(arm, `${machineId(order)}/instanceView`);
+      if (state === 'running' || state === 'starting') return computeDone;
+      const outcome = await arm.post(`${machineId(order)}/start`, machineVersion);
+      return outcome.state === 'done' ? computeDone : waiting(`${machineName(order)} to start`);
+    },
     async stopMachine(order) {
       const state = await powerState(arm, `${machineId(order)}/instanceView`);
       if (state === 'absent' || state === 'stopped') return computeDone;

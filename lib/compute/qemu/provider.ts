@@ -77,6 +77,13 @@ export function qemuProvider(storage: Pick<Storage, 'recovered'>, settings: Qemu
       if (await isRunning(folder)) return 'running';
       return (await exists(join(folder, startedFileName))) ? 'stopped' : 'absent';
     },
+    async startMachine(order) {
+      const folder = folderOf(order);
+      if (await isRunning(folder)) return computeDone;
+      await rm(join(folder, stoppingFileName), { force: true });
+      await startMachine(order, folder, settings);
+      return computeDone;
+    },
     stopMachine: (order) => stopMachine(order, folderOf(order)),
     async captureDisks(order) {
       const folder = folderOf(order);

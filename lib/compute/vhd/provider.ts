@@ -42,6 +42,7 @@ export function vhdProvider(storage: Pick<Storage, 'recovered' | 'recoveredFiles
       return computeDone;
     },
     powerState: async () => 'unknown',
+    startMachine: async () => computeDone,
     stopMachine: async () => computeDone,
     captureDisks: async () => computeDone,
     observeBoot: async () => ({

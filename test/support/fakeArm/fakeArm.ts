@@ -217,6 +217,10 @@ export class FakeArm {
         statuses: [{ code: `ProvisioningState/${stored.state.toLowerCase()}` }, { code }],
       });
     }
+    if (method === 'POST' && action === '/start')
+      return this.#start(202, stored, fails, () => {
+        this.power.set(key, 'running');
+      });
     if (method === 'POST' && action === '/deallocate')
       return this.#start(202, stored, fails, () => {
         this.power.set(key, 'deallocated');

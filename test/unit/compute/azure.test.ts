@@ -109,6 +109,8 @@ describe('a machine in Azure', () => {
     await finish(() => provider.stopMachine(order));
     expect(await provider.powerState(order)).toBe('stopped');
     expect((await provider.observeBoot(order, 'marker')).verdict).toBe('ended');
+    await finish(() => provider.startMachine(order));
+    expect(await provider.powerState(order)).toBe('running');
     const leftovers: string[] = [];
     for await (const { item, jobId, what } of provider.listLeftovers())
       leftovers.push(`${item} ${jobId} ${what}`);
