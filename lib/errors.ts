@@ -348,6 +348,12 @@ export const errorCatalogue = {
     'The settings of the protected item would make the failover fail.',
     'Correct what the message names (compute and network settings of the item), and run it again.',
   ),
+  TestFailoverDue: entry(
+    'invalid',
+    409,
+    'Nobody has tried for half a year whether the machine would come up.',
+    'Run a test failover, or schedule drills for the item.',
+  ),
   FinalCycleMissing: entry(
     'invalid',
     409,

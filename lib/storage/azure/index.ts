@@ -14,6 +14,8 @@ export type { AzureStorageSettings } from './connection.ts';
 
 export interface AzureStorage extends Storage {
   signer: UploadSigner;
+  /** URL of the container of recovered disks. */
+  recoveredUrl: string;
   /** Makes the containers and tables that are missing. May be called often and by many at once. */
   ensureContainers(): Promise<void>;
 }
@@ -37,6 +39,7 @@ export function azureStorage(settings: AzureStorageSettings): AzureStorage {
     vault: azureTable(connection, tableNames.vault),
     access: azureTable(connection, tableNames.access),
     signer: azureSigner(connection),
+    recoveredUrl: connection.blobs.getContainerClient(containerNames.recovered).url.split('?')[0] ?? '',
     async ensureContainers() {
       const { blobs, tables } = connection;
       await Promise.all([
