@@ -11,7 +11,9 @@ import { systemClock } from '../lib/clock.ts';
 import { noFaults } from '../lib/faults/points.ts';
 import type { OrchestrationClient } from '../lib/protection/orchestrations.ts';
 import type { ReplicationContext } from '../lib/replication/context.ts';
+import type { ComputeProvider } from '../lib/compute/port.ts';
 import { azureStorage } from '../lib/storage/azure/index.ts';
+import { computeProvider } from './compute.ts';
 import { credentialChecks } from './http/authentication.ts';
 import { readSettings } from './settings.ts';
 import { telemetryFor } from './telemetry.ts';
@@ -22,6 +24,7 @@ type AzureStorage = ReturnType<typeof azureStorage>;
 interface Services {
   settings: Settings;
   storage: AzureStorage;
+  compute: ComputeProvider;
   credentials: CredentialChecks;
 }
 
@@ -37,8 +40,9 @@ async function build(): Promise<Services> {
       ? { accountName: accountName ?? '', ...(clientId === undefined ? {} : { clientId }) }
       : { connectionString },
   );
+  const compute = computeProvider(settings, storage);
   await storage.ensureContainers();
-  return { settings, storage, credentials: credentialChecks(settings, storage.access) };
+  return { settings, storage, compute, credentials: credentialChecks(settings, storage.access) };
 }
 
 /** Settings and storage. A failed attempt (storage not reachable yet) is made again by the next call. */
@@ -52,9 +56,10 @@ export function services(): Promise<Services> {
 
 /** What replication works with, logging into this invocation. */
 export async function replicationContext(invocation: InvocationContext): Promise<ReplicationContext> {
-  const { settings, storage } = await services();
+  const { settings, storage, compute } = await services();
   return {
     storage,
+    compute,
     clock: systemClock,
     newId: randomUUID,
     fault: noFaults,

@@ -40,6 +40,16 @@ const schema = z.object({
   LIFEBOAT_VERIFY: z.enum(['none', 'readback']).default('none').describe('none or readback'),
   LIFEBOAT_RESYNCS_AT_ONCE: wholeNumber(1, 100).default(2),
   LIFEBOAT_JOB_RETENTION_DAYS: wholeNumber(1, 365).default(30),
+  LIFEBOAT_COMPUTE: z.enum(['vhd', 'azure', 'qemu']).default('vhd').describe('vhd, azure or qemu'),
+  LIFEBOAT_COMPUTE_LOCATION: z.string().optional().describe('a region of Azure, for example westeurope'),
+  LIFEBOAT_STORAGE_ID: z.string().optional().describe('the ARM id of the storage account of the replicas'),
+  LIFEBOAT_ARM_ENDPOINT: z
+    .url({ protocol: /^https$/ })
+    .default('https://management.azure.com')
+    .describe('the https address of Resource Manager'),
+  LIFEBOAT_QEMU: z.string().default('qemu-system-x86_64').describe('a program that runs virtual machines'),
+  LIFEBOAT_QEMU_FOLDER: z.string().optional().describe('a folder'),
+  LIFEBOAT_QEMU_MEMORY_MB: wholeNumber(16, 1_048_576).default(1024),
   LIFEBOAT_RECONCILE_SCHEDULE: schedule,
   LIFEBOAT_TICK_SCHEDULE: schedule,
   LIFEBOAT_STORAGE: z

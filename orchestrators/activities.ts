@@ -34,6 +34,35 @@ export const activityNames = [
   'completeResync',
   'requestScrub',
   'scrubPoint',
+  'prepareTest',
+  'makeTestDisks',
+  'makeTestMachine',
+  'observeTest',
+  'reportTest',
+  'removeDrillMachine',
+  'finishDrill',
+  'removeTestMachine',
+  'finishTestCleanup',
+  'beginFailover',
+  'awaitSource',
+  'prepareFailover',
+  'makeFailoverDisks',
+  'makeFailoverMachine',
+  'finishFailover',
+  'prepareChange',
+  'makeChangedDisks',
+  'replaceMachine',
+  'switchPoint',
+  'finishChange',
+  'commitFailover',
+  'removeFailedOverMachine',
+  'finishCancel',
+  'beginFailback',
+  'stopAndCapture',
+  'cutChanges',
+  'mergeChanges',
+  'awaitApplied',
+  'finishReverse',
   'abandonJob',
 ] as const;
 export type ActivityName = (typeof activityNames)[number];
@@ -115,6 +144,42 @@ export function* untilUnlocked(
     const { isReady } = yield* callActivity<{ isReady: boolean }>(context, name, input);
     if (isReady) return;
     yield pause(context);
+  }
+}
+
+interface StepProgress {
+  isDone: boolean;
+  retryAfterSeconds?: number;
+}
+
+/** Repeats the activity until it says that it is done, after the pauses that it asks for. */
+export function* untilDone(
+  context: OrchestrationContext,
+  name: ActivityName,
+  input: object,
+): Generator<Task, void, never> {
+  for (;;) {
+    const progress = yield* callActivity<StepProgress>(context, name, input);
+    if (progress.isDone) return;
+    // Nothing to wait for but the next invocation: the activity's time was up.
+    if (progress.retryAfterSeconds === undefined) continue;
+    yield pause(context, Math.max(1, progress.retryAfterSeconds));
+  }
+}
+
+/** As `untilDone`; an event ends a pause early, for what somebody reports. The pauses grow up to a minute. */
+export function* untilReported(
+  context: OrchestrationContext,
+  name: ActivityName,
+  input: object,
+): Generator<Task, void, never> {
+  for (let seconds = 5; ; seconds = Math.min(60, seconds * 2)) {
+    const { isDone } = yield* callActivity<StepProgress>(context, name, input);
+    if (isDone) return;
+    const now = context.df.currentUtcDateTime.getTime();
+    const timer = context.df.createTimer(new Date(now + seconds * 1000));
+    yield context.df.Task.any([context.df.waitForExternalEvent(changedEvent), timer]);
+    if (!timer.isCompleted) timer.cancel();
   }
 }
 

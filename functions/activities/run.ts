@@ -5,8 +5,9 @@ import { jobGate } from '../../lib/protection/itemJobs.ts';
 import type { ItemJob } from '../../lib/protection/orchestrations.ts';
 import type { ReplicationContext } from '../../lib/replication/context.ts';
 import type { ActivityName, ActivityResult } from '../../orchestrators/activities.ts';
-import { FailedChecks, activityTable, isGated } from './table.ts';
-import type { ActivityLimits } from './table.ts';
+import { FailedChecks } from './outcome.ts';
+import type { ActivityLimits } from './outcome.ts';
+import { activityTable, isGated } from './table.ts';
 
 /** Runs one activity. Throws transient errors only. */
 export async function runActivity(

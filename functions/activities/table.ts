@@ -19,7 +19,6 @@ import {
   mergeQueuedLogs,
   startInitialReplication,
 } from '../../lib/protection/enableSteps.ts';
-import type { ErrorRecord } from '../../lib/errors.ts';
 import type { BadEnd } from '../../lib/protection/itemJobs.ts';
 import type { ItemJob, OrchestratedKind } from '../../lib/protection/orchestrations.ts';
 import {
@@ -32,46 +31,16 @@ import {
 import { abandonScrub, requestScrub, scrubPoint } from '../../lib/protection/scrub.ts';
 import type { ReplicationContext } from '../../lib/replication/context.ts';
 import type { ActivityName } from '../../orchestrators/activities.ts';
-
-/** Several errors at once, all of them final. */
-export class FailedChecks extends Error {
-  readonly errors: readonly ErrorRecord[];
-
-  constructor(errors: readonly ErrorRecord[]) {
-    super(errors.map(({ message }) => message).join(' '));
-    this.name = 'FailedChecks';
-    this.errors = errors;
-  }
-}
-
-/** When an activity must have returned, so that it fits into one function invocation. */
-export interface ActivityLimits {
-  stopAt: Date;
-}
-
-/** One step of a job. May run more than once for one call. Returns what its orchestrator reads; undefined = nothing. */
-export type Activity<Input extends ItemJob = ItemJob> = (
-  context: ReplicationContext,
-  input: Input,
-  limits: ActivityLimits,
-) => Promise<object | undefined>;
-
-const none = async (work: Promise<void>): Promise<undefined> => {
-  await work;
-  return undefined;
-};
-
-/** Turns returned problems into the failure of the job. */
-async function checked(problems: Promise<readonly ErrorRecord[]>): Promise<undefined> {
-  const errors = await problems;
-  if (errors.length > 0) throw new FailedChecks(errors);
-  return undefined;
-}
+import { isRecoveryKind } from '../../lib/recovery/restart.ts';
+import { checked, none } from './outcome.ts';
+import type { Activity } from './outcome.ts';
+import { abandonRecovery, recoveryActivities } from './recoveryTable.ts';
 
 type AbandonInput = ItemJob & { kind: OrchestratedKind; end: BadEnd };
 
 const abandon = async (context: ReplicationContext, input: AbandonInput): Promise<undefined> => {
   const { kind, end } = input;
+  if (isRecoveryKind(kind)) return none(abandonRecovery(context, kind, input, end));
   switch (kind) {
     case 'enableProtection':
       return none(abandonEnable(context, input, end));
@@ -108,6 +77,7 @@ export const activityTable: Record<ActivityName, Activity<never>> = {
   completeResync: (context, job: ItemJob) => none(completeResync(context, job)),
   requestScrub: (context, job: ItemJob) => none(requestScrub(context, job)),
   scrubPoint: (context, job: ItemJob, limits) => scrubPoint(context, job, limits),
+  ...recoveryActivities,
   abandonJob: (context, input: AbandonInput) => abandon(context, input),
 };
 

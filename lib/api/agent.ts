@@ -152,7 +152,7 @@ async function assignment(context: ApiContext, record: ItemRecord) {
     resync: resyncOf(record),
     scrub: record.scrub && { scrubId: record.scrub.scrubId, cycle: record.scrub.cycle },
   };
-  if (phase === 'enabling' || phase === 'failed' || phase === 'disabling')
+  if (['enabling', 'failed', 'disabling', 'failedOver'].includes(phase))
     return { ...about, nextCycle: null, nextCycleName: null, disks: [] };
   const pending = await listPendingLogs(storage.deltas, record);
   const cycle = nextCycleToSend(pending, record);

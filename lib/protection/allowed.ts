@@ -11,6 +11,8 @@ export function allows(record: ItemRecord, operation: Operation): boolean {
   // Disabling takes over from whatever runs; everything else waits for it.
   if (operation === 'DisableProtection') return true;
   if (operation === 'PauseReplication' || operation === 'UpdateProtection') return true;
+  if (operation === 'TestFailover') return record.currentJob === null && record.testFailover === null;
+  if (operation === 'TestFailoverCleanup') return record.currentJob === null && record.testFailover !== null;
   return record.currentJob === null;
 }
 

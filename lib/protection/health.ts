@@ -11,6 +11,8 @@ const minuteMs = 60_000;
 const hourMs = 60 * minuteMs;
 /** Site Recovery's and Hyper-V's: nothing recorded for so long. */
 const stalledMs = hourMs;
+/** So long after protection began, or after the last good test failover, the next one is due. */
+const testDueMs = 180 * 24 * hourMs;
 /** Share of missed cycles in the monitoring interval above which health warns (Hyper-V: 20 %). */
 const missedShareLimit = 0.2;
 /** An RPO of so many thresholds is critical. */
@@ -102,6 +104,12 @@ function findingsOf(record: ItemRecord, policy: PolicyRecord | undefined, now: D
   if (record.pausedAt !== null) {
     const message = `Replication was paused at ${record.pausedAt}. Resume it when the reason is gone.`;
     findings.push({ code: 'ReplicationPaused', level: 'Warning', message });
+  }
+  const testedAt = record.lastGoodTestFailoverAt ?? record.createdAt;
+  if (record.state === 'Protected' && age(testedAt, now) > testDueMs) {
+    const days = Math.floor(age(testedAt, now) / (24 * hourMs));
+    const message = `No test failover has succeeded for ${days} days.`;
+    findings.push({ code: 'TestFailoverDue', level: 'Warning', message });
   }
   if (policy && record.state === 'Protected' && record.pausedAt === null)
     findings.push(...rpoFindings(record, policy, now));

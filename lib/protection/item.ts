@@ -10,7 +10,7 @@ import { scrubVerdict } from '../resync/scrub.ts';
 import { protectionStates } from './states.ts';
 
 /** What a timer looks at by itself; see lib/agenda. */
-export const agendaKinds = ['retry', 'health', 'resync', 'retention', 'scrub'] as const;
+export const agendaKinds = ['retry', 'health', 'resync', 'retention', 'scrub', 'drill'] as const;
 export type AgendaKind = (typeof agendaKinds)[number];
 
 const errorCode = z.custom<ErrorCode>((code) => typeof code === 'string' && code in errorCatalogue);
@@ -117,6 +117,55 @@ const itemScrub = z.object({
 });
 export type ItemScrub = z.infer<typeof itemScrub>;
 
+/** A test failover that was not cleaned up yet. */
+const itemTestFailover = z.object({
+  /** Its machine and disks carry this job's id. */
+  jobId: z.string(),
+  startedBy: z.enum(['schedule', 'user']),
+  pointId: z.string().nullable(),
+  state: z.enum(['inProgress', 'completed']),
+  startedAt: z.iso.datetime(),
+  /** When it is cleaned up by itself. */
+  expiresAt: z.iso.datetime(),
+});
+export type ItemTestFailover = z.infer<typeof itemTestFailover>;
+
+/** A failover that is running, or that the machine has gone through. */
+const itemFailover = z.object({
+  /** Its machine and disks carry this job's id. */
+  jobId: z.string(),
+  kind: z.enum(['planned', 'unplanned']),
+  requestedAt: z.iso.datetime(),
+  /** Whether the source is asked to shut down and to send what is left, and what came of it. */
+  source: z.enum(['notAsked', 'asked', 'stopped', 'unreachable']),
+  /** The last cycle that the source cut, as it says; null = it has not said. */
+  finalCycle: z.number().nullable(),
+  /** The recovery point that the machine runs from. */
+  point: z.object({ id: z.string(), cycle: z.number(), takenAt: z.iso.datetime() }).nullable(),
+  /** How much time of the source is missing in the recovery point; 0 for a planned one, null before a point is chosen. */
+  dataLossSeconds: z.number().nullable(),
+});
+export type ItemFailover = z.infer<typeof itemFailover>;
+
+/** A failback that is running. */
+const itemFailback = z.object({
+  jobId: z.string(),
+  /** Cycles that carry the changes of the recovered disks; null before they are cut. */
+  cycles: z.object({ first: z.number(), last: z.number() }).nullable(),
+  /** Disks that the source has written and compared. */
+  appliedDisks: z.array(z.string()),
+});
+export type ItemFailback = z.infer<typeof itemFailback>;
+
+/** Test failovers on a schedule. */
+const drillSettings = z.object({
+  everyDays: z.number().int().min(1).max(365),
+  /** What the console must show; null = a login prompt. */
+  marker: z.string().nullable(),
+  bootLimitSeconds: z.number().int().min(10).max(7200),
+});
+export type DrillSettings = z.infer<typeof drillSettings>;
+
 /** The newest recovery point, beside its row, so that showing an item reads one row. */
 const latestPoint = z.object({
   id: z.string(),
@@ -168,6 +217,13 @@ export const itemRecord = z.object({
   resyncGeneration: z.number().default(0),
   resync: itemResync.nullable().default(null),
   scrub: itemScrub.nullable().default(null),
+  testFailover: itemTestFailover.nullable().default(null),
+  failover: itemFailover.nullable().default(null),
+  failback: itemFailback.nullable().default(null),
+  drill: drillSettings.nullable().default(null),
+  /** When a test failover last ended with a good verdict, and when a failover last ended. */
+  lastGoodTestFailoverAt: z.iso.datetime().nullable().default(null),
+  lastFailoverAt: z.iso.datetime().nullable().default(null),
   latestPoint: latestPoint.nullable().default(null),
   /** Cycles missed in the policy's monitoring interval, as last counted. */
   missedCycles: z.object({ missed: z.number(), expected: z.number() }).nullable().default(null),
@@ -211,6 +267,17 @@ export const recoveryPointRecord = z.object({
   pinnedBy: z.array(z.string()).default([]),
   /** What a comparison with the source found, a verdict a disk. */
   scrub: z.record(z.string(), scrubVerdict).nullable().default(null),
+  /** Test failovers from this point that said something about it, newest last; their reports lie in `evidence`. */
+  drills: z
+    .array(
+      z.object({
+        jobId: z.string(),
+        at: z.iso.datetime(),
+        verdict: z.enum(['passed', 'failed', 'prepared']),
+        rtoSeconds: z.number(),
+      }),
+    )
+    .default([]),
 });
 export type RecoveryPointRecord = z.infer<typeof recoveryPointRecord>;
 

@@ -3,6 +3,7 @@ import { LifeboatError } from '../errors.ts';
 import { allowedActions } from '../jobs/job.ts';
 import type { JobAction, JobRecord } from '../jobs/job.ts';
 import { findJob, updateJob } from '../jobs/jobStore.ts';
+import { isRecoveryKind, restartRecovery } from '../recovery/restart.ts';
 import type { ReplicationContext } from '../replication/context.ts';
 import { getItem } from './itemStore.ts';
 import { beginJob, isoNow, requireIdle } from './itemJobs.ts';
@@ -63,6 +64,7 @@ export async function restartJob(
   if (job.item === null || !isOrchestrated(job.kind))
     throw new Error(`Invariant broken: job ${id} can be restarted`);
   const { item, kind, input } = job;
+  if (isRecoveryKind(kind)) return restartRecovery(context, orchestrations, kind, { item, input });
   switch (kind) {
     case 'disableProtection':
       return disableProtection(context, orchestrations, { item, ...input });

@@ -22,6 +22,15 @@ export const orchestratedKinds = [
   'addDisk',
   'resynchronize',
   'scrub',
+  'testFailover',
+  'testFailoverCleanup',
+  'plannedFailover',
+  'unplannedFailover',
+  'changeRecoveryPoint',
+  'commitFailover',
+  'cancelFailover',
+  'failback',
+  'reverseReplication',
 ] as const satisfies readonly JobKindName[];
 export type OrchestratedKind = (typeof orchestratedKinds)[number];
 

@@ -13,7 +13,8 @@ const longestPruneMs = 3_600_000;
 const pauseAPointMs = 1250;
 const shortestPruneMs = 60_000;
 
-async function prunePoint(
+/** Deletes a recovery point: its row, then its snapshots. May be repeated. */
+export async function prunePoint(
   context: ReplicationContext,
   record: ItemRecord,
   { cycle, id, disks }: RecoveryPointRecord,

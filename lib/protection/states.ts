@@ -11,6 +11,13 @@ export const protectionStates = [
   'InitialReplicationCompletedOnPrimary',
   'InitialReplicationFailed',
   'Protected',
+  'PlannedFailoverInitiated',
+  'PlannedFailoverCompleted',
+  'UnplannedFailoverInitiated',
+  'UnplannedFailoverCompleted',
+  'CommitFailoverCompleted',
+  'FailbackInitiated',
+  'FailbackCompleted',
   'DisablingProtection',
   'DisablingFailed',
 ] as const;
@@ -24,14 +31,32 @@ export const protectionEvents = [
   'initialReplicationCompleted',
   'initialReplicationFailed',
   'protectionFinalized',
+  'plannedFailoverRequested',
+  'unplannedFailoverRequested',
+  'failoverCompleted',
+  'failoverUndone',
+  'failoverCommitted',
+  'failbackRequested',
+  'failbackCompleted',
+  'failbackUndone',
+  'replicationReversed',
   'disableRequested',
   'disablingFailed',
 ] as const;
 export type ProtectionEvent = (typeof protectionEvents)[number];
 
-/** What a user may ask for. The first two are words of Site Recovery, the others our own. */
+/** What a user may ask for: Site Recovery's words and order, then our own. */
 export const operations = [
+  'PlannedFailover',
+  'UnplannedFailover',
   'DisableProtection',
+  'TestFailover',
+  'TestFailoverCleanup',
+  'Commit',
+  'ChangePit',
+  'CancelFailover',
+  'Failback',
+  'ReverseReplicate',
   'RepairReplication',
   'UpdateProtection',
   'ChangeDisks',
@@ -41,7 +66,18 @@ export const operations = [
 export type Operation = (typeof operations)[number];
 
 /** What the source host has to do. */
-export type SourcePhase = 'enabling' | 'failed' | 'initialReplication' | 'deltas' | 'disabling';
+export type SourcePhase =
+  | 'enabling'
+  | 'failed'
+  | 'initialReplication'
+  | 'deltas'
+  /** Shut the machine down and send what is left. */
+  | 'shuttingDown'
+  /** The machine runs elsewhere: it must not run here, and nothing is sent. */
+  | 'failedOver'
+  /** The machine comes back: write the changes to its disks. */
+  | 'failback'
+  | 'disabling';
 
 interface StateRow {
   /** What people read. */
@@ -107,9 +143,17 @@ export const stateTable = {
   },
   Protected: {
     description: 'Protected',
-    on: { disableRequested: 'DisablingProtection' },
+    on: {
+      plannedFailoverRequested: 'PlannedFailoverInitiated',
+      unplannedFailoverRequested: 'UnplannedFailoverInitiated',
+      disableRequested: 'DisablingProtection',
+    },
     allows: [
+      'PlannedFailover',
+      'UnplannedFailover',
       'DisableProtection',
+      'TestFailover',
+      'TestFailoverCleanup',
       'RepairReplication',
       'UpdateProtection',
       'ChangeDisks',
@@ -118,6 +162,77 @@ export const stateTable = {
     ],
     merges: true,
     source: 'deltas',
+  },
+  PlannedFailoverInitiated: {
+    description: 'Planned failover in progress',
+    on: {
+      failoverCompleted: 'PlannedFailoverCompleted',
+      failoverUndone: 'Protected',
+      disableRequested: 'DisablingProtection',
+    },
+    allows: ['DisableProtection'],
+    // The last changes of the source.
+    merges: true,
+    source: 'shuttingDown',
+  },
+  PlannedFailoverCompleted: {
+    description: 'Planned failover finished, waiting for commit',
+    on: {
+      failoverCommitted: 'CommitFailoverCompleted',
+      failoverUndone: 'Protected',
+      disableRequested: 'DisablingProtection',
+    },
+    allows: ['DisableProtection', 'Commit', 'ChangePit', 'CancelFailover'],
+    merges: false,
+    source: 'failedOver',
+  },
+  UnplannedFailoverInitiated: {
+    description: 'Failover in progress',
+    on: {
+      failoverCompleted: 'UnplannedFailoverCompleted',
+      failoverUndone: 'Protected',
+      disableRequested: 'DisablingProtection',
+    },
+    allows: ['DisableProtection'],
+    merges: true,
+    source: 'shuttingDown',
+  },
+  UnplannedFailoverCompleted: {
+    description: 'Failover finished, waiting for commit',
+    on: {
+      failoverCommitted: 'CommitFailoverCompleted',
+      failoverUndone: 'Protected',
+      disableRequested: 'DisablingProtection',
+    },
+    allows: ['DisableProtection', 'Commit', 'ChangePit', 'CancelFailover'],
+    merges: false,
+    source: 'failedOver',
+  },
+  CommitFailoverCompleted: {
+    description: 'Failover committed',
+    on: { failbackRequested: 'FailbackInitiated', disableRequested: 'DisablingProtection' },
+    allows: ['DisableProtection', 'Failback'],
+    merges: false,
+    source: 'failedOver',
+  },
+  FailbackInitiated: {
+    description: 'Failback in progress',
+    on: {
+      failbackCompleted: 'FailbackCompleted',
+      failbackUndone: 'CommitFailoverCompleted',
+      disableRequested: 'DisablingProtection',
+    },
+    allows: ['DisableProtection'],
+    // The changes of the recovered disks become a cycle like any other.
+    merges: true,
+    source: 'failback',
+  },
+  FailbackCompleted: {
+    description: 'Failed back, waiting for reverse replication',
+    on: { replicationReversed: 'Protected', disableRequested: 'DisablingProtection' },
+    allows: ['DisableProtection', 'ReverseReplicate'],
+    merges: false,
+    source: 'failedOver',
   },
   DisablingProtection: {
     description: 'Disabling protection',

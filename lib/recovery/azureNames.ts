@@ -99,7 +99,7 @@ export function azureNameFrom(kind: AzureNameKind, text: string, suffix = ''): s
   const base = ends(text.normalize('NFKD').replaceAll(/\p{M}/gu, '').replaceAll(allowed, '-'));
   const cut = ends(base.slice(0, maxLength - suffix.length));
   const name = `${cut === '' ? 'vm' : cut}${suffix}`;
-  return azureNameProblem(kind, name) === undefined
-    ? name
-    : `vm-${ends(name.replaceAll(/microsoft|windows|^login/gi, 'os')).slice(0, maxLength - 3 - suffix.length)}`;
+  if (azureNameProblem(kind, name) === undefined) return name;
+  const unreserved = cut.replaceAll(/microsoft|windows/gi, 'os');
+  return `${ends(`vm-${unreserved}`.slice(0, maxLength - suffix.length))}${suffix}`;
 }

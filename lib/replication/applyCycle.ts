@@ -110,7 +110,7 @@ async function snapshotAll(
   }
   const recordedAt = context.clock.now().toISOString();
   const moment = { takenAt, takenAtFrom, consistency };
-  return { id, cycle, ...moment, recordedAt, disks, pinnedBy: [], scrub: null };
+  return { id, cycle, ...moment, recordedAt, disks, pinnedBy: [], scrub: null, drills: [] };
 }
 
 function throwIfLost(signal: AbortSignal, item: string): void {

@@ -1,5 +1,6 @@
 // What replication needs from outside, as one value.
 import type { Clock, NewId } from '../clock.ts';
+import type { ComputeProvider } from '../compute/port.ts';
 import type { FaultPoint } from '../faults/points.ts';
 import type { Storage } from '../storage/ports.ts';
 import { noTelemetry } from '../telemetry/telemetry.ts';
@@ -18,6 +19,8 @@ export interface ReplicationContext {
   verify?: VerifyMode;
   /** The policy of the item that is worked on, where it is known. */
   policy?: PolicyRecord;
+  /** What makes machines of recovered disks; only failovers need it. */
+  compute?: ComputeProvider;
   /** One line for the operator's log; no secrets. */
   log: (message: string) => void;
   /** Measures and traces; nobody does when omitted. */

@@ -38,6 +38,15 @@ export interface PageCopySource {
   offsetBytes: number;
 }
 
+/** Bytes of a snapshot of a page blob in the same account. A snapshot never changes, so it has no version to name. */
+export interface SnapshotCopySource {
+  container: string;
+  name: string;
+  snapshotId: string;
+  /** Where the bytes begin in the snapshot; pages that were never written are zeros. */
+  offsetBytes: number;
+}
+
 /**
  * Fills the range with bytes of `source` inside the service: they do not travel through this process. The range has
  * the limits and the fence of `writePages`, and a copy fails as a write does; besides, `LogChanged` when the source is
@@ -47,7 +56,7 @@ export interface PageCopySource {
 export type PageCopy = (
   name: string,
   range: ByteRange,
-  source: PageCopySource,
+  source: PageCopySource | SnapshotCopySource,
   fence?: Fence,
 ) => Promise<boolean>;
 
@@ -67,6 +76,8 @@ export interface PageBlobPort {
   /** Makes a blob of zeros with sequence number 0. Throws `BlobExists`. */
   create(name: string, sizeBytes: number): Promise<void>;
   find(name: string): Promise<PageBlobInfo | undefined>;
+  /** Names of all page blobs that begin with the prefix, ascending; other kinds of blobs are left out. */
+  listNames(prefix: string): AsyncIterable<string>;
   /** Reads from the blob, or from one of its snapshots. Any length; the adapter splits. */
   read(name: string, range: ByteRange, snapshotId?: string): Promise<Uint8Array>;
   /** Ranges inside `window` that were ever written and not cleared: ascending, disjoint, adjacent ones joined. */
@@ -102,7 +113,7 @@ export interface BlobInfo {
   lastModified: Date;
 }
 
-/** The block blobs of one container (`deltas`, `quarantine`, `resync`). */
+/** The block blobs of one container (`deltas`, `quarantine`, …). */
 export interface BlobPort {
   /** All blobs whose name begins with the prefix, ascending by name. */
   list(prefix: string): AsyncIterable<BlobInfo>;
@@ -184,6 +195,12 @@ export interface Storage {
   quarantine: BlobPort;
   /** Digest manifests of replicas and of frozen sources, for resynchronization and scrub. */
   resync: BlobPort;
+  /** Disks that failovers made from recovery points: `<item>/<job>/<disk>.vhd`. */
+  recovered: PageBlobPort;
+  /** What lies beside these disks in the same container, such as the template that makes a machine of them. */
+  recoveredFiles: BlobPort;
+  /** Reports of failovers and drills; they outlive the disks. */
+  evidence: BlobPort;
   locks: LockPort;
   /** One partition per item: the item, its disks, cycles and recovery points, so that a cycle commits as one transaction. */
   items: TablePort;

@@ -20,6 +20,7 @@ beforeAll(async () => {
 afterAll(() => azurite.stop());
 
 pageBlobSuite('azurite', () => storage.replicas);
+pageBlobSuite('azurite, recovered disks', () => storage.recovered);
 pageBlobFuzz('azurite', () => storage.replicas);
 blobSuite('azurite', () => ({
   source: storage.deltas,

@@ -9,6 +9,7 @@ import { tableSuite } from './tableSuite.ts';
 const storage = memoryStorage();
 
 pageBlobSuite('memory', () => storage.replicas);
+pageBlobSuite('memory, recovered disks', () => storage.recovered);
 pageBlobFuzz('memory', () => storage.replicas);
 blobSuite('memory', () => ({ source: storage.deltas, target: storage.quarantine, targetName: 'quarantine' }));
 blobSuite('memory, resync', () => ({

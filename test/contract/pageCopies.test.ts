@@ -102,6 +102,27 @@ describe.each<[string, () => Storage]>([
     expect(await storage.replicas.listRanges(name, range(0, 8 * mib))).toEqual([]);
   });
 
+  test('bring the bytes of a snapshot into another container, whatever happened to its blob since', async () => {
+    const { replicas, recovered } = make();
+    const [source, target] = [freshName('replica'), `${freshName('item')}/job/disk.vhd`];
+    await replicas.create(source, 2 * mib);
+    await replicas.writePages(source, 4096, patternBytes(64 * kib, 3));
+    const snapshotId = await replicas.snapshot(source, {});
+    await replicas.writePages(source, 0, patternBytes(mib, 4));
+    await recovered.create(target, 2 * mib);
+    const leaseId = crypto.randomUUID();
+    await recovered.holdLease(target, leaseId);
+    const fence = { leaseId, sequenceNumber: await recovered.raiseSequenceNumber(target, leaseId) };
+    const from = { container: 'replicas', name: source, snapshotId };
+    expect(await recovered.copyPages!(target, range(0, mib), { ...from, offsetBytes: 0 }, fence)).toBe(true);
+    const expected = new Uint8Array(2 * mib);
+    expected.set(patternBytes(64 * kib, 3), 4096);
+    expectBytes(await recovered.read(target, range(0, 2 * mib)), expected);
+    const stale = { ...fence, sequenceNumber: fence.sequenceNumber - 1 };
+    const late = recovered.copyPages!(target, range(mib, mib), { ...from, offsetBytes: 0 }, stale);
+    expect(await codeOf(late)).toBe('FenceLost');
+  });
+
   test.each([
     ['unaligned', 100, 512],
     ['over 4 MiB', 0, 4 * mib + 512],
@@ -264,6 +285,17 @@ describe('the URL of the source', () => {
       spr: 'https',
       skoid: 'object',
     });
+  });
+
+  test('of a snapshot is a URL that reads this snapshot alone', async () => {
+    const copier = pageCopier(connect({ connectionString: azurite.connectionString }));
+    const from = { container: 'replicas', name: 'item/disk.vhd', offsetBytes: 0 };
+    const url = (snapshotId: string) => copier.sourceUrl({ ...from, snapshotId });
+    const [first, second] = ['2026-01-01T00:00:00.0000001Z', '2026-01-01T00:00:00.0000002Z'];
+    const parameters = new URL(await url(first)).searchParams;
+    expect(Object.fromEntries(parameters)).toMatchObject({ snapshot: first, sp: 'r', sr: 'bs' });
+    expect(new URL(await url(second)).searchParams.get('snapshot')).toBe(second);
+    expect(await url(first)).not.toBe(await url(second));
   });
 
   test('carries the SAS of a connection that has nothing else', async () => {

@@ -80,11 +80,15 @@ export function copyingService(azurite: { blobEndpoint: string; connectionString
 async function readSource(blobEndpoint: string, request: ProxiedRequest): Promise<Buffer> {
   const url = new URL(requireHeader(request, 'x-ms-copy-source'));
   url.host = new URL(blobEndpoint).host;
+  // A snapshot never changes; anything else is named with its version.
+  const version = url.searchParams.has('snapshot')
+    ? {}
+    : { 'if-match': requireHeader(request, 'x-ms-source-if-match') };
   const response = await fetch(url, {
     headers: {
       'x-ms-version': '2025-11-05',
       'x-ms-range': requireHeader(request, 'x-ms-source-range'),
-      'if-match': requireHeader(request, 'x-ms-source-if-match'),
+      ...version,
     },
   });
   const body = Buffer.from(await response.arrayBuffer());

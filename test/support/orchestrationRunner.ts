@@ -12,6 +12,11 @@ import { disableProtection } from '../../orchestrators/disableProtection.ts';
 import { enableProtection } from '../../orchestrators/enableProtection.ts';
 import { resynchronize } from '../../orchestrators/resynchronize.ts';
 import { scrub } from '../../orchestrators/scrub.ts';
+import { cancelFailover, changeRecoveryPoint, commitFailover } from '../../orchestrators/afterFailover.ts';
+import { failback, reverseReplication } from '../../orchestrators/failback.ts';
+import { plannedFailover, unplannedFailover } from '../../orchestrators/failover.ts';
+import { testFailover } from '../../orchestrators/testFailover.ts';
+import { testFailoverCleanup } from '../../orchestrators/testFailoverCleanup.ts';
 
 type Orchestrator = (context: OrchestrationContext) => Generator<Task, void, never>;
 
@@ -21,6 +26,15 @@ export const orchestrators: Record<OrchestratedKind, Orchestrator> = {
   addDisk,
   resynchronize,
   scrub,
+  testFailover,
+  testFailoverCleanup,
+  plannedFailover,
+  unplannedFailover,
+  changeRecoveryPoint,
+  commitFailover,
+  cancelFailover,
+  failback,
+  reverseReplication,
 };
 
 type Asked =

@@ -169,6 +169,12 @@ export class SimulatedSource {
     for (const { name, bytes, metadata } of logs) await this.#storage.deltas.put(name, bytes, metadata);
   }
 
+  /** Goes on after logs that somebody else cut: the next ones follow those that the assignment names. */
+  continueFrom(assignment: Assignment): void {
+    for (const { disk, delta } of assignment.disks)
+      if (delta.previousUniqueId !== null) this.#lastLogIds.set(disk, delta.previousUniqueId);
+  }
+
   /** One ordinary cycle, from the assignment to the upload. */
   async cycle(writes = 3): Promise<number> {
     const assignment = await this.assignment();

@@ -22,6 +22,8 @@ const delegatedVersion = '2025-11-05';
 export interface BlobGrant {
   containerName: string;
   blobName: string;
+  /** The grant is for this snapshot alone. */
+  snapshotTime?: string;
   permissions: BlobSASPermissions;
 }
 
@@ -42,7 +44,8 @@ export function blobUrlSigner(connection: AzureConnection, now: () => Date): Sig
         `A signed URL is valid for up to 7 days from now; got ${String(lifeMs)} ms.`,
       );
     }
-    const blob = blobs.getContainerClient(grant.containerName).getBlobClient(grant.blobName);
+    const base = blobs.getContainerClient(grant.containerName).getBlobClient(grant.blobName);
+    const blob = grant.snapshotTime === undefined ? base : base.withSnapshot(grant.snapshotTime);
     const protocol = blob.url.startsWith('https:') ? SASProtocol.Https : SASProtocol.HttpsAndHttp;
     const signed = { ...grant, protocol, startsOn: new Date(nowMs - clockSkewMs), expiresOn: expiresAt };
     const query =
@@ -53,7 +56,7 @@ export function blobUrlSigner(connection: AzureConnection, now: () => Date): Sig
             blobs.accountName,
           )
         : generateBlobSASQueryParameters(signed, sharedKey);
-    return `${blob.url}?${query.toString()}`;
+    return `${blob.url}${grant.snapshotTime === undefined ? '?' : '&'}${query.toString()}`;
   };
 }
 

@@ -14,6 +14,8 @@ export type { AzureStorageSettings } from './connection.ts';
 
 export interface AzureStorage extends Storage {
   signer: UploadSigner;
+  /** URL of the container of recovered disks. */
+  recoveredUrl: string;
   /** Makes the containers and tables that are missing. May be called often and by many at once. */
   ensureContainers(): Promise<void>;
 }
@@ -21,11 +23,15 @@ export interface AzureStorage extends Storage {
 /** The storage of one account. Sends nothing until a port is used. Throws when the settings make no sense. */
 export function azureStorage(settings: AzureStorageSettings): AzureStorage {
   const connection = connect(settings);
+  const copier = pageCopier(connection);
   return {
-    replicas: azurePageBlobs(connection, containerNames.replicas, pageCopier(connection)),
+    replicas: azurePageBlobs(connection, containerNames.replicas, copier),
     deltas: azureBlobs(connection, containerNames.deltas),
     quarantine: azureBlobs(connection, containerNames.quarantine),
     resync: azureBlobs(connection, containerNames.resync),
+    recovered: azurePageBlobs(connection, containerNames.recovered, copier),
+    recoveredFiles: azureBlobs(connection, containerNames.recovered),
+    evidence: azureBlobs(connection, containerNames.evidence),
     locks: azureLocks(connection, containerNames.locks),
     items: azureTable(connection, tableNames.items),
     jobs: azureTable(connection, tableNames.jobs),
@@ -33,6 +39,7 @@ export function azureStorage(settings: AzureStorageSettings): AzureStorage {
     vault: azureTable(connection, tableNames.vault),
     access: azureTable(connection, tableNames.access),
     signer: azureSigner(connection),
+    recoveredUrl: connection.blobs.getContainerClient(containerNames.recovered).url.split('?')[0] ?? '',
     async ensureContainers() {
       const { blobs, tables } = connection;
       await Promise.all([

@@ -6,6 +6,7 @@ export const containerNames = {
   quarantine: 'quarantine',
   resync: 'resync',
   recovered: 'recovered',
+  evidence: 'evidence',
   locks: 'locks',
 } as const;
 

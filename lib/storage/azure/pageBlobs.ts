@@ -4,7 +4,7 @@ import { assertPageBlobSize } from '../pageBounds.ts';
 import type { PageBlobPort } from '../ports.ts';
 import type { AzureConnection } from './connection.ts';
 import { hasServiceCode, isNotFound } from './errors.ts';
-import { pageContainer } from './pageContainer.ts';
+import { pageContainer, type PageContainer } from './pageContainer.ts';
 import { pageContent } from './pageContent.ts';
 import { copyInto, type PageCopier } from './pageCopies.ts';
 import { pageLeases } from './pageLeases.ts';
@@ -23,6 +23,7 @@ export function azurePageBlobs(
       return copier.isOffered() ? copyPages : undefined;
     },
     find: (name) => container.find(name),
+    listNames: (prefix) => listNames(container, prefix),
     async create(name, sizeBytes) {
       assertPageBlobSize(container.path(name), sizeBytes);
       const blob = container.clientOnce(name);
@@ -51,4 +52,28 @@ export function azurePageBlobs(
       });
     },
   };
+}
+
+const pageOfNames = 1000;
+
+/** Each page is an operation with a deadline of its own: the consumer may take its time between them. */
+async function* listNames(
+  { connection, containerName }: PageContainer,
+  prefix: string,
+): AsyncGenerator<string> {
+  const blobs = connection.blobs.getContainerClient(containerName);
+  let continuationToken: string | undefined;
+  do {
+    const from = continuationToken === undefined ? {} : { continuationToken };
+    const page = await connection.safely({ what: `list ${containerName}/${prefix}` }, (abortSignal) =>
+      blobs
+        .listBlobsFlat({ prefix, abortSignal })
+        .byPage({ ...from, maxPageSize: pageOfNames })
+        .next(),
+    );
+    if (page.done === true) return;
+    for (const { name, properties } of page.value.segment.blobItems)
+      if (properties.blobType === 'PageBlob') yield name;
+    continuationToken = page.value.continuationToken;
+  } while (continuationToken !== undefined && continuationToken !== '');
 }

@@ -1,9 +1,9 @@
-// Put Page From URL: pages filled from a block blob inside the service. It may be carried out late like a page write, so
+// Put Page From URL: pages filled from another blob, or a snapshot, inside the service. It may be carried out late like a page write, so
 // it carries the same fence and is never sent again after an unknown outcome (connection.ts says why). The service reads
 // the source through a URL that may read this one blob for an hour; the URL goes nowhere but into the request.
 import { AnonymousCredential, BlobSASPermissions } from '@azure/storage-blob';
 import { assertPageWrite } from '../pageBounds.ts';
-import type { PageCopy, PageCopySource } from '../ports.ts';
+import type { PageCopy, PageCopySource, SnapshotCopySource } from '../ports.ts';
 import { blobUrlSigner } from './blobSas.ts';
 import type { AzureConnection } from './connection.ts';
 import { isCopyNotOffered } from './errors.ts';
@@ -19,7 +19,7 @@ const keptUrls = 256;
 export interface PageCopier {
   isOffered(): boolean;
   setNotOffered(): void;
-  sourceUrl(source: PageCopySource): Promise<string>;
+  sourceUrl(source: PageCopySource | SnapshotCopySource): Promise<string>;
 }
 
 /** The copier of a connection. `now` is the clock of the URLs' ends. */
@@ -32,17 +32,26 @@ export function pageCopier(connection: AzureConnection, now: () => Date = () => 
     setNotOffered() {
       isOffered = false;
     },
-    async sourceUrl({ container, name }) {
+    async sourceUrl(source) {
+      const { container, name } = source;
+      const snapshotTime = 'snapshotId' in source ? source.snapshotId : undefined;
       // A connection that has only a SAS cannot sign; its URLs carry that SAS already.
-      if (connection.blobs.credential instanceof AnonymousCredential)
-        return connection.blobs.getContainerClient(container).getBlobClient(name).url;
-      const key = `${container}/${name}`;
+      if (connection.blobs.credential instanceof AnonymousCredential) {
+        const blob = connection.blobs.getContainerClient(container).getBlobClient(name);
+        return snapshotTime === undefined ? blob.url : blob.withSnapshot(snapshotTime).url;
+      }
+      const key = `${container}/${name}?${snapshotTime ?? ''}`;
       const nowMs = now().getTime();
       const kept = urls.get(key);
       if (kept !== undefined && nowMs < kept.renewAtMs) return kept.url;
       const permissions = BlobSASPermissions.parse('r');
       const url = sign(
-        { containerName: container, blobName: name, permissions },
+        {
+          containerName: container,
+          blobName: name,
+          permissions,
+          ...(snapshotTime === undefined ? {} : { snapshotTime }),
+        },
         new Date(nowMs + sourceUrlMs),
       );
       if (urls.size >= keptUrls) urls.clear();
@@ -71,7 +80,7 @@ export function copyInto(container: PageContainer, copier: PageCopier): PageCopy
           await blob.uploadPagesFromURL(url, source.offsetBytes, offsetBytes, lengthBytes, {
             abortSignal,
             conditions: conditionsOf(fence),
-            sourceConditions: { ifMatch: source.etag },
+            ...('etag' in source && { sourceConditions: { ifMatch: source.etag } }),
           });
           return true;
         } catch (error) {

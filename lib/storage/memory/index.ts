@@ -2,14 +2,24 @@
 import type { Storage } from '../ports.ts';
 import { memoryBlobAccount, memoryBlobs, readBlobVersion } from './blobs.ts';
 import { memoryLocks } from './locks.ts';
-import { memoryPageBlobs } from './pageBlobs.ts';
+import { memoryPageBlobs, type ReadCopySource } from './pageBlobs.ts';
 import { memoryTable } from './tables.ts';
 
 /** An empty storage of its own; two share nothing. */
 export function memoryStorage(): Storage {
-  const account = memoryBlobAccount(['deltas', 'quarantine', 'resync']);
+  const account = memoryBlobAccount(['deltas', 'quarantine', 'resync', 'recovered', 'evidence']);
+  const readSource: ReadCopySource = (source, lengthBytes) => {
+    if (!('snapshotId' in source)) return readBlobVersion(account, source, lengthBytes);
+    const container = source.container === 'replicas' ? replicas : recovered;
+    return container.readSnapshot(source, lengthBytes);
+  };
+  const replicas = memoryPageBlobs(readSource);
+  const recovered = memoryPageBlobs(readSource);
   return {
-    replicas: memoryPageBlobs((source, lengthBytes) => readBlobVersion(account, source, lengthBytes)),
+    replicas,
+    recovered,
+    recoveredFiles: memoryBlobs(account, 'recovered'),
+    evidence: memoryBlobs(account, 'evidence'),
     deltas: memoryBlobs(account, 'deltas'),
     quarantine: memoryBlobs(account, 'quarantine'),
     resync: memoryBlobs(account, 'resync'),

@@ -3,7 +3,14 @@
 import { LifeboatError } from '../../errors.ts';
 import { assertBlobName, assertMetadata } from '../blobChecks.ts';
 import { assertPageBlobSize, assertPages, assertPageWrite, assertWithin, joinRanges } from '../pageBounds.ts';
-import type { ByteRange, Fence, PageBlobPort, PageCopySource, SnapshotInfo } from '../ports.ts';
+import type {
+  ByteRange,
+  Fence,
+  PageBlobPort,
+  PageCopySource,
+  SnapshotCopySource,
+  SnapshotInfo,
+} from '../ports.ts';
 import { SparsePages } from './sparsePages.ts';
 
 interface StoredBlob {
@@ -17,11 +24,16 @@ interface StoredBlob {
 
 type Blobs = Map<string, StoredBlob>;
 
-/** Reads bytes of a version of a block blob of the same account; throws as `BlobPort.read` does. */
-export type ReadCopySource = (source: PageCopySource, lengthBytes: number) => Uint8Array;
+/** Reads bytes of a version of a blob, or of a snapshot, of the same account; throws as the port's `read` does. */
+export type ReadCopySource = (source: PageCopySource | SnapshotCopySource, lengthBytes: number) => Uint8Array;
+
+export interface MemoryPageBlobs extends PageBlobPort {
+  /** What a copy from a snapshot of this container reads. */
+  readSnapshot(source: SnapshotCopySource, lengthBytes: number): Uint8Array;
+}
 
 /** A page blob port over an empty container of its own, which copies from what `readSource` reads. */
-export function memoryPageBlobs(readSource: ReadCopySource): PageBlobPort {
+export function memoryPageBlobs(readSource: ReadCopySource): MemoryPageBlobs {
   const blobs: Blobs = new Map();
   const get = (name: string) => getBlob(blobs, name);
 
@@ -39,16 +51,7 @@ export function memoryPageBlobs(readSource: ReadCopySource): PageBlobPort {
       const { sizeBytes, sequenceNumber, leaseId } = blob;
       return { sizeBytes, sequenceNumber, isLeased: leaseId !== undefined };
     },
-    async read(name, range, snapshotId) {
-      const blob = get(name);
-      assertWithin(name, range, blob.sizeBytes);
-      return getPages(name, blob, snapshotId).read(range);
-    },
-    async listRanges(name, window, snapshotId) {
-      const blob = get(name);
-      assertWithin(name, window, blob.sizeBytes);
-      return joinRanges(getPages(name, blob, snapshotId).writtenPages(window), window);
-    },
+    ...memoryReads(blobs),
     async writePages(name, offsetBytes, data, fence) {
       const range = { offsetBytes, lengthBytes: data.length };
       assertPageWrite(name, range);
@@ -92,6 +95,30 @@ export function memoryPageBlobs(readSource: ReadCopySource): PageBlobPort {
       if (blob === undefined) return;
       if (blob.leaseId !== undefined) assertLease(name, blob, leaseId);
       blobs.delete(name);
+    },
+  };
+}
+
+/** The part of the port that lists and reads. */
+function memoryReads(
+  blobs: Blobs,
+): Pick<MemoryPageBlobs, 'listNames' | 'readSnapshot' | 'read' | 'listRanges'> {
+  const readNow = (name: string, range: ByteRange, snapshotId?: string): Uint8Array => {
+    const blob = getBlob(blobs, name);
+    assertWithin(name, range, blob.sizeBytes);
+    return getPages(name, blob, snapshotId).read(range);
+  };
+  return {
+    async *listNames(prefix) {
+      for (const name of [...blobs.keys()].sort()) if (name.startsWith(prefix)) yield name;
+    },
+    readSnapshot: ({ name, snapshotId, offsetBytes }, lengthBytes) =>
+      readNow(name, { offsetBytes, lengthBytes }, snapshotId),
+    read: async (name, range, snapshotId) => readNow(name, range, snapshotId),
+    async listRanges(name, window, snapshotId) {
+      const blob = getBlob(blobs, name);
+      assertWithin(name, window, blob.sizeBytes);
+      return joinRanges(getPages(name, blob, snapshotId).writtenPages(window), window);
     },
   };
 }
