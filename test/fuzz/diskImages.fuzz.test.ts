@@ -127,6 +127,25 @@ function mutate(bytes: Buffer, random: SeededRandom): void {
   }
 }
 
+/** Notes how large the buffers are that are made from now on, until stopped. */
+function watchBuffers(): { longest: () => number; stop: () => void } {
+  let longest = 0;
+  const kept = new Map<'alloc' | 'allocUnsafe', unknown>();
+  for (const name of ['alloc', 'allocUnsafe'] as const) {
+    const original = Buffer[name].bind(Buffer);
+    kept.set(name, Reflect.get(Buffer, name));
+    const counted = (length: number): Buffer => {
+      longest = Math.max(longest, length);
+      return original(length);
+    };
+    Reflect.set(Buffer, name, counted);
+  }
+  return {
+    longest: () => longest,
+    stop: () => kept.forEach((original, name) => Reflect.set(Buffer, name, original)),
+  };
+}
+
 const readBytes = 256 * 1024;
 
 /** A digest of what the reader shows; also checks that it shows it twice, and that zeros are zeros. */
@@ -175,33 +194,22 @@ describe('mutated images', () => {
 
   /** Puts the bytes there, looks, and puts the old ones back. */
   async function outcomeWith(
-    file: FileHandle,
-    path: string,
-    offset: number,
-    bytes: Buffer,
-    old: Buffer,
+    { file, path }: { file: FileHandle; path: string },
+    place: { offset: number; bytes: Buffer; old: Buffer },
     random: SeededRandom,
-  ) {
-    await file.write(bytes, 0, bytes.length, offset);
+  ): Promise<string> {
+    await file.write(place.bytes, 0, place.bytes.length, place.offset);
     try {
       return await outcomeOf(path, random);
     } finally {
-      await file.write(old, 0, old.length, offset);
+      await file.write(place.old, 0, place.old.length, place.offset);
     }
   }
 
   it.each(bases)(`${mutantsOfEach} of $name`, async ({ name, image, structures }) => {
     const outcomes = new Map<string, number>();
-    const kept = { alloc: Buffer.alloc, allocUnsafe: Buffer.allocUnsafe };
-    let longestBuffer = 0;
+    const buffers = watchBuffers();
     const watch = watchAllocations();
-    const counted =
-      (original: (length: number) => Buffer<ArrayBuffer>) =>
-      (length: number): Buffer<ArrayBuffer> => {
-        longestBuffer = Math.max(longestBuffer, length);
-        return original(length);
-      };
-    Object.assign(Buffer, { alloc: counted(kept.alloc), allocUnsafe: counted(kept.allocUnsafe) });
     const file = await open(at(name), 'r+');
     try {
       for (let index = 0; index < mutantsOfEach; index++) {
@@ -215,22 +223,21 @@ describe('mutated images', () => {
         else mutate(bytes, random);
         if (isSealed) structure.seal?.(bytes);
         const what = `mutant ${index} of seed ${seed} of ${name}`;
-        const outcome = await outcomeWith(file, at(name), structure.offset, bytes, old, random).catch(
-          (error: unknown) => {
-            throw new Error(`${what}: ${String(error)}`, { cause: error });
-          },
-        );
+        const place = { offset: structure.offset, bytes, old };
+        const outcome = await outcomeWith({ file, path: at(name) }, place, random).catch((error: unknown) => {
+          throw new Error(`${what}: ${String(error)}`, { cause: error });
+        });
         const isRead = /^[0-9a-f]{64}$/.test(outcome);
         if (structure.seal && !isSealed && isRead && outcome !== right.get(name))
           throw new Error(`${what}: a byte changed under a checksum, and the disk reads otherwise`);
-        if (watch.takeLongest() > maxArrayLength || longestBuffer > maxArrayLength)
-          throw new Error(`${what}: memory for ${longestBuffer} bytes at once`);
+        if (Math.max(watch.takeLongest(), buffers.longest()) > maxArrayLength)
+          throw new Error(`${what}: memory for more than ${maxArrayLength} elements at once`);
         const kind = !isRead ? outcome : outcome === right.get(name) ? 'same' : 'other';
         outcomes.set(kind, (outcomes.get(kind) ?? 0) + 1);
       }
     } finally {
       watch.stop();
-      Object.assign(Buffer, kept);
+      buffers.stop();
       await file.close();
     }
     console.log(`${name}, seed ${seed}:`, Object.fromEntries(outcomes));

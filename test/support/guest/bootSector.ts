@@ -160,7 +160,7 @@ export interface BootableDisk {
 export const bootLine = (marker: string): string => `LIFEBOAT-BOOT-OK ${marker}`;
 
 /** The first three sectors of a bootable disk; all others are free. */
-export function bootSectors({ marker, writer }: BootableDisk): Buffer {
+function bootSectors({ marker, writer }: BootableDisk): Buffer {
   if (!/^[\x20-\x7e]{1,511}$/.test(marker))
     throw new RangeError('the marker is one line of at most 511 characters');
   const code = listing

@@ -29,7 +29,7 @@ export function randomWrites(
 const windowBytes = 3 * 1024 * 1024 + 512;
 
 /** Checks that allocation covers windows exactly, in order, alternating, and never calls data zero. */
-export async function expectSoundAllocation(disk: DiskReader, bytes: Buffer): Promise<number> {
+async function expectSoundAllocation(disk: DiskReader, bytes: Buffer): Promise<number> {
   let dataBytes = 0;
   for (let start = 0; start < disk.sizeBytes; start += windowBytes) {
     const window = { offsetBytes: start, lengthBytes: Math.min(windowBytes, disk.sizeBytes - start) };

@@ -32,7 +32,7 @@ export function sealVhd(structure: Buffer, checksumAt: number): Buffer {
   return structure;
 }
 
-export function vhdFooter(type: 2 | 3 | 4, sizeBytes: number, uniqueId: string): Buffer {
+function vhdFooter(type: 2 | 3 | 4, sizeBytes: number, uniqueId: string): Buffer {
   const footer = Buffer.alloc(sector);
   footer.write('conectix', 0, 'latin1');
   footer.writeUInt32BE(2, 8);

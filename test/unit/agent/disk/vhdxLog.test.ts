@@ -1,5 +1,5 @@
 // Logs that wait for replay: the disk reads as after a repair, and the file stays as it is.
-import { describe, expect, it } from 'vitest';
+import { describe, it } from 'vitest';
 import {
   addPendingLog,
   guidBytes,

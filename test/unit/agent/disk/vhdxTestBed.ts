@@ -13,7 +13,7 @@ const seed = 20_261_125;
 export const dataWriteGuid = '11111111-0000-4000-8000-000000000000';
 export const unknownGuid = 'eeeeeeee-1234-4000-8000-000000000000';
 const size = 8 * mib;
-const { headersAt, regionsAt, logAt, tableAt, metadataAt } = vhdxLayout;
+const { headersAt, regionsAt } = vhdxLayout;
 
 let folder = '';
 const at = (name: string): string => join(folder, name);
