@@ -28,7 +28,7 @@ export interface DeltaLog {
 export async function fileSha256(path: string, signal?: AbortSignal): Promise<string> {
   await using file = await openFileSource(path);
   const hash = createHash('sha256');
-  for await (const { bytes } of readSequentially(file, hashChunkBytes)) {
+  for await (const { bytes } of readSequentially(file, hashChunkBytes, { isReusing: true })) {
     signal?.throwIfAborted();
     hash.update(bytes);
   }
