@@ -6,6 +6,7 @@ export default defineConfig({
     reporters: ['default', './test/support/summaryReporter.ts'],
     testTimeout: 60_000,
     hookTimeout: 60_000,
+    coverage: { provider: 'v8', include: ['lib/hrl/**', 'lib/merge/**'], reporter: ['text'] },
     pool: 'forks',
     poolOptions: { forks: { maxForks: 2, minForks: 1 } },
   },

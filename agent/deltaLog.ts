@@ -7,11 +7,8 @@ import { HrlWriter, type HrlTotals, type HrlWrite, type HrlWriterOptions } from 
 import { openFileSource } from './fileSource.ts';
 import { HashingSink } from './hashingSink.ts';
 import { writeOutputFile } from './outputFile.ts';
-import { sha256Here, sha256OnThread } from './sha256.ts';
 
 const hashChunkBytes = 4 * 1024 * 1024;
-/** Starting a thread takes about as long as hashing this much. */
-const threadWorthBytes = 32 * 1024 * 1024;
 
 /** What was written. */
 export interface DeltaLog {
@@ -28,7 +25,7 @@ export interface DeltaLog {
 export async function fileSha256(path: string, signal?: AbortSignal): Promise<string> {
   await using file = await openFileSource(path);
   const hash = createHash('sha256');
-  for await (const { bytes } of readSequentially(file, hashChunkBytes)) {
+  for await (const { bytes } of readSequentially(file, hashChunkBytes, { isReusing: true })) {
     signal?.throwIfAborted();
     hash.update(bytes);
   }
@@ -57,24 +54,19 @@ export async function writeDeltaLog(
   options: DeltaLogOptions,
 ): Promise<DeltaLog> {
   const { replace = false, signal, expected, onProgress, ...header } = options;
-  const hash = (expected?.dataBytes ?? 0) < threadWorthBytes ? sha256Here() : sha256OnThread();
-  try {
-    return await writeOutputFile(path, { replace }, async (output) => {
-      const sink = new HashingSink(output, expected && { header: closedHeaderOf(header, expected), hash });
-      const writer = await HrlWriter.open(sink, header);
-      let dataBytes = 0;
-      for await (const write of writes) {
-        signal?.throwIfAborted();
-        await writer.append(write);
-        dataBytes += write.data.length;
-        onProgress?.(dataBytes, write.diskOffset + write.data.length);
-      }
-      await writer.close();
-      const { sizeBytes, entryCount } = writer;
-      const sha256 = (await sink.takeSha256()) ?? (await fileSha256(output.temporaryPath, signal));
-      return { path, sizeBytes, sha256, uniqueId: header.uniqueId.toLowerCase(), entryCount, dataBytes };
-    });
-  } finally {
-    hash.close();
-  }
+  return writeOutputFile(path, { replace }, async (output) => {
+    const sink = new HashingSink(output, expected && closedHeaderOf(header, expected));
+    const writer = await HrlWriter.open(sink, header);
+    let dataBytes = 0;
+    for await (const write of writes) {
+      signal?.throwIfAborted();
+      await writer.append(write);
+      dataBytes += write.data.length;
+      onProgress?.(dataBytes, write.diskOffset + write.data.length);
+    }
+    await writer.close();
+    const { sizeBytes, entryCount } = writer;
+    const sha256 = sink.takeSha256() ?? (await fileSha256(output.temporaryPath, signal));
+    return { path, sizeBytes, sha256, uniqueId: header.uniqueId.toLowerCase(), entryCount, dataBytes };
+  });
 }

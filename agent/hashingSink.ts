@@ -1,28 +1,20 @@
 // Writes a log into a file and hashes it in the same pass. A log begins with its header, which is known only at its
 // end; so the hash starts from the header that is expected, and counts only if that is the one that was written; without an
 // expectation nothing is hashed. Pieces are collected in buffers: while one is written and hashed, the next is filled.
+import { createHash } from 'node:crypto';
 import { headerSizeBytes } from '../lib/hrl/format.ts';
 import type { HrlSink } from '../lib/hrl/writer.ts';
-import type { Sha256 } from './sha256.ts';
 
-const bufferBytes = 1024 * 1024;
-const bufferCount = 4;
-
-/** What the log will begin with when it is closed, and what hashes it. */
-export interface ExpectedLog {
-  header: Uint8Array;
-  hash: Sha256;
-}
+/** Small enough to be hashed while it is still in the cache of the processor. */
+const bufferBytes = 512 * 1024;
+const bufferCount = 8;
 
 /** Pieces come as HrlSink says: contiguous, but for the header, which comes first and again as the last. */
 export class HashingSink implements HrlSink {
   readonly #inner: HrlSink;
-  readonly #expected: ExpectedLog | undefined;
-  // Shared memory: a hash on another thread reads it where it is.
-  readonly #free = Array.from(
-    { length: bufferCount },
-    () => new Uint8Array(new SharedArrayBuffer(bufferBytes)),
-  );
+  readonly #expectedHeader: Uint8Array | undefined;
+  readonly #hash = createHash('sha256');
+  readonly #free = Array.from({ length: bufferCount }, () => new Uint8Array(bufferBytes));
   readonly #busy: Promise<Uint8Array>[] = [];
   #buffer: Uint8Array | undefined;
   #filledBytes = 0;
@@ -30,11 +22,10 @@ export class HashingSink implements HrlSink {
   #isExpectedHeader = false;
   #lastWrite: Promise<void> = Promise.resolve();
 
-  constructor(inner: HrlSink, expected: ExpectedLog | undefined) {
+  constructor(inner: HrlSink, expectedHeader: Uint8Array | undefined) {
     this.#inner = inner;
-    this.#expected = expected;
-    if (expected !== undefined) this.#lastWrite = expected.hash.update(expected.header);
-    this.#lastWrite.catch(() => undefined);
+    this.#expectedHeader = expectedHeader;
+    if (expectedHeader !== undefined) this.#hash.update(expectedHeader);
   }
 
   /** Takes a copy of the data, or writes it before the promise resolves. A failure may be thrown by a later call. */
@@ -51,16 +42,15 @@ export class HashingSink implements HrlSink {
   }
 
   /** SHA-256 of the file after its last piece, lower-case hex; undefined when its header is not the expected one. Once. */
-  async takeSha256(): Promise<string | undefined> {
-    if (this.#isExpectedHeader) return this.#expected?.hash.digest();
-    return undefined;
+  takeSha256(): string | undefined {
+    return this.#isExpectedHeader ? this.#hash.digest('hex') : undefined;
   }
 
   async #writeHeader(header: Uint8Array): Promise<void> {
     this.#startBuffer();
     await Promise.all(this.#busy);
     await this.#lastWrite;
-    const expected = this.#expected?.header;
+    const expected = this.#expectedHeader;
     this.#isExpectedHeader = expected !== undefined && Buffer.compare(header, expected) === 0;
     await this.#inner.write(0, header);
   }
@@ -78,12 +68,11 @@ export class HashingSink implements HrlSink {
     this.#endBytes += data.length;
     this.#filledBytes = 0;
     this.#buffer = undefined;
-    const written = this.#lastWrite.then(() => this.#inner.write(offsetBytes, data));
-    const hashed = this.#expected?.hash.update(data);
-    this.#lastWrite = written;
-    const done = Promise.all([written, hashed]).then(() => buffer);
+    this.#lastWrite = this.#lastWrite.then(() => this.#inner.write(offsetBytes, data));
+    const done = this.#lastWrite.then(() => buffer);
     // A failure is thrown by a later call, which awaits it.
     done.catch(() => undefined);
     this.#busy.push(done);
+    if (this.#expectedHeader !== undefined) this.#hash.update(data);
   }
 }

@@ -93,12 +93,45 @@ export function entriesPerBlock(metadataSizeBytes: number): number {
   return Math.floor((metadataSizeBytes - metadataHeaderSizeBytes) / metadataEntrySizeBytes);
 }
 
+/** So many words can be added in lanes of 16 bits before the upper one reaches the sign: 128 × 255 is 32,640. */
+const wordsPerRun = 128;
+const wordBytes = Uint32Array.BYTES_PER_ELEMENT;
+/** Shorter arrays are not worth the views. */
+const wordsWorthBytes = 256;
+
 /** Sum of the bytes as an unsigned 32-bit number, continuing from `sum`: the running half of a checksum. */
 export function addByteSum(bytes: Uint8Array, sum = 0): number {
-  let total = sum;
-  // A plain double stays exact for 2^45 bytes, far beyond any array.
+  if (bytes.length < wordsWorthBytes) return (sum + sumSingly(bytes)) % 2 ** 32;
+  const headBytes = (wordBytes - (bytes.byteOffset % wordBytes)) % wordBytes;
+  const wordCount = Math.floor((bytes.length - headBytes) / wordBytes);
+  const words = new Uint32Array(bytes.buffer, bytes.byteOffset + headBytes, wordCount);
+  // Plain doubles stay exact for 2^45 bytes, far beyond any array.
+  const ends =
+    sumSingly(bytes.subarray(0, headBytes)) + sumSingly(bytes.subarray(headBytes + wordCount * wordBytes));
+  return (sum + ends + sumWords(words)) % 2 ** 32;
+}
+
+function sumSingly(bytes: Uint8Array): number {
+  let total = 0;
   for (let index = 0; index < bytes.length; index++) total += bytes[index] ?? 0;
-  return total % 2 ** 32;
+  return total;
+}
+
+/** Adds four bytes at a time, in lanes of 16 bits of two numbers: several times as fast as one by one. */
+function sumWords(words: Uint32Array): number {
+  let total = 0;
+  for (let start = 0; start < words.length; start += wordsPerRun) {
+    const end = Math.min(start + wordsPerRun, words.length);
+    let even = 0;
+    let odd = 0;
+    for (let index = start; index < end; index++) {
+      const word = words[index] ?? 0;
+      even = (even + (word & 0x00ff_00ff)) | 0;
+      odd = (odd + ((word >>> 8) & 0x00ff_00ff)) | 0;
+    }
+    total += (even & 0xffff) + (even >>> 16) + (odd & 0xffff) + (odd >>> 16);
+  }
+  return total;
 }
 
 /** Turns a finished byte sum into the checksum of the format: its ones' complement. */

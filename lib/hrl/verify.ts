@@ -40,7 +40,7 @@ export interface VerifiedHrl {
   dataBytes: number;
 }
 
-/** Sees the bytes of a log that is being checked: the whole file, once, from front to back. */
+/** Sees the bytes of a log that is being checked: the whole file, once, from front to back; they are not to be kept. */
 export type HrlWatcher = (offsetBytes: number, bytes: Uint8Array) => void;
 
 /**
@@ -122,7 +122,7 @@ async function digestFile(
 ): Promise<string> {
   const hash = createHash('sha256');
   const checker = new DataChecksumChecker(log.entries);
-  for await (const { offsetBytes, bytes } of readSequentially(source, chunkBytes)) {
+  for await (const { offsetBytes, bytes } of readSequentially(source, chunkBytes, { isReusing: true })) {
     hash.update(bytes);
     checker.take(offsetBytes, bytes);
     watch?.(offsetBytes, bytes);

@@ -4,7 +4,7 @@ import type { RandomAccessSource } from '../disk/source.ts';
 import { assertInvariant } from '../errors.ts';
 import { sectorSizeBytes } from '../hrl/format.ts';
 import { readSegments, type DiskData } from './segmentData.ts';
-import { SegmentCollector, type Segments } from './segments.ts';
+import { segmentAt, SegmentCollector, type Segment, type Segments } from './segments.ts';
 
 /** What a log does, as planned, and where its data is. */
 export interface LogEffect {
@@ -88,38 +88,48 @@ function divide(first: Segments, second: Segments): Coverage {
   };
 }
 
+/** Where a cursor stands that has gone past the last segment: nothing begins later. */
+const nothingLeft: Segment = { diskOffset: Number.POSITIVE_INFINITY, length: 0, dataOffset: 0 };
+
 /** What is left of a plan from some place on: the rest [start, end) of a segment, Infinity when nothing is left. */
 class SegmentCursor {
   readonly #segments: Segments;
-  #index = 0;
+  #index = -1;
+  #segment = nothingLeft;
   #skipped = 0;
 
   constructor(segments: Segments) {
     this.#segments = segments;
+    this.#takeNext();
   }
 
   get isInside(): boolean {
-    return this.#index < this.#segments.count;
+    return this.#segment !== nothingLeft;
   }
 
   get start(): number {
-    return (this.#segments.diskOffsets[this.#index] ?? Number.POSITIVE_INFINITY) + this.#skipped;
+    return this.#segment.diskOffset + this.#skipped;
   }
 
   get end(): number {
-    return this.start - this.#skipped + (this.#segments.lengths[this.#index] ?? 0);
+    return this.#segment.diskOffset + this.#segment.length;
   }
 
   get dataOffset(): number {
-    return (this.#segments.dataOffsets[this.#index] ?? 0) + this.#skipped;
+    return this.#segment.dataOffset + this.#skipped;
   }
 
   /** To a place inside the current segment, or to its end. */
   skipTo(position: number): void {
-    if (position >= this.end) {
-      this.#index++;
-      this.#skipped = 0;
-    } else this.#skipped += position - this.start;
+    if (position >= this.end) this.#takeNext();
+    else this.#skipped += position - this.start;
+  }
+
+  #takeNext(): void {
+    this.#index++;
+    this.#skipped = 0;
+    const isLeft = this.#index < this.#segments.count;
+    this.#segment = isLeft ? segmentAt(this.#segments, this.#index) : nothingLeft;
   }
 }
 
@@ -128,9 +138,8 @@ interface DiskRange {
   length: number;
 }
 
-function* rangesOf({ count, diskOffsets, lengths }: Segments): Generator<DiskRange, void, undefined> {
-  for (let index = 0; index < count; index++)
-    yield { diskOffset: diskOffsets[index] ?? 0, length: lengths[index] ?? 0 };
+function* rangesOf(segments: Segments): Generator<DiskRange, void, undefined> {
+  for (let index = 0; index < segments.count; index++) yield segmentAt(segments, index);
 }
 
 /** Sectors whose bytes differ in two readings of the same places. */

@@ -2,7 +2,7 @@
 // allows one page blob 500 requests/s and 60 MiB/s, so a log of random small writes is bound by requests: joining
 // those that touch on the disk is worth many short reads of the log, which has no such limit.
 import { pageWriteLimitBytes } from '../storage/ports.ts';
-import { totalLength, type Segments } from './segments.ts';
+import { segmentAt, totalLength, type Segments } from './segments.ts';
 import { planReads } from './windowData.ts';
 import { defaultWindowBytes, planWindows, type WindowOrder } from './windows.ts';
 
@@ -51,8 +51,7 @@ function boundRequests(segments: Segments, windowBytes: number): { fewest: numbe
   let runStart = 0;
   let runEnd = 0;
   for (let index = 0; index < segments.count; index++) {
-    const start = segments.diskOffsets[index] ?? 0;
-    const length = segments.lengths[index] ?? 0;
+    const { diskOffset: start, length } = segmentAt(segments, index);
     most += Math.ceil(length / pageWriteLimitBytes);
     if (start !== runEnd) {
       fewest += Math.ceil((runEnd - runStart) / pageWriteLimitBytes);

@@ -58,20 +58,25 @@ export async function readLogChain(logs: readonly NamedLog[], expect: ChainExpec
     }
   };
   assertInvariant(logs.length > 0, 'a chain has a log');
-  const read: HrlLog[] = [];
-  for (const log of logs) read.push(await verify(log));
+  const read: ReadLog[] = [];
+  for (const log of logs) read.push({ ...(await verify(log)), sizeBytes: log.source.sizeBytes });
   return {
     headers: read.map(({ header }) => header),
     source: concatenatedSource(logs.map(({ source }) => source)),
-    entries: joinEntries(logs, read, entryCount),
+    entries: joinEntries(read, entryCount),
   };
 }
 
-function joinEntries(logs: readonly NamedLog[], read: readonly HrlLog[], entryCount: number): HrlEntries {
+interface ReadLog extends HrlLog {
+  /** Of the file. */
+  sizeBytes: number;
+}
+
+function joinEntries(read: readonly ReadLog[], entryCount: number): HrlEntries {
   const joined = allocateEntries(entryCount);
   let index = 0;
   let fileStart = 0;
-  read.forEach(({ entries }, number) => {
+  for (const { entries, sizeBytes } of read) {
     joined.diskOffsets.set(entries.diskOffsets, index);
     joined.lengths.set(entries.lengths, index);
     joined.timestamps.set(entries.timestamps, index);
@@ -81,8 +86,8 @@ function joinEntries(logs: readonly NamedLog[], read: readonly HrlLog[], entryCo
       index,
     );
     index += entries.count;
-    fileStart += logs[number]?.source.sizeBytes ?? 0;
-  });
+    fileStart += sizeBytes;
+  }
   return joined;
 }
 

@@ -15,14 +15,14 @@ export class MaxHeap {
 
   /** The largest. 0 when the heap is empty: look at `size` first. */
   get top(): number {
-    return this.#items[0] ?? 0;
+    return this.#at(0);
   }
 
   push(item: number): void {
     let at = this.#size++;
     while (at > 0) {
       const parent = (at - 1) >> 1;
-      const above = this.#items[parent] ?? 0;
+      const above = this.#at(parent);
       if (above >= item) break;
       this.#items[at] = above;
       at = parent;
@@ -32,16 +32,20 @@ export class MaxHeap {
 
   /** Removes the largest. */
   pop(): void {
-    const item = this.#items[--this.#size] ?? 0;
+    const item = this.#at(--this.#size);
     let at = 0;
     for (let child = 1; child < this.#size; child = 2 * at + 1) {
       const right = child + 1;
-      if (right < this.#size && (this.#items[right] ?? 0) > (this.#items[child] ?? 0)) child = right;
-      const below = this.#items[child] ?? 0;
+      if (right < this.#size && this.#at(right) > this.#at(child)) child = right;
+      const below = this.#at(child);
       if (below <= item) break;
       this.#items[at] = below;
       at = child;
     }
     this.#items[at] = item;
+  }
+
+  #at(index: number): number {
+    return this.#items[index] ?? 0;
   }
 }

@@ -3,7 +3,7 @@
 // are disjoint on the disk and may be applied in any order.
 import { pageWriteLimitBytes } from '../storage/ports.ts';
 import { ascendingOrder } from './order.ts';
-import type { Segments } from './segments.ts';
+import { segmentAt, type Segments } from './segments.ts';
 
 /** Bytes of the log that end up at one place; `length` at most 4 MiB. */
 export interface MergePiece {
@@ -51,14 +51,10 @@ export function* planWindows(
   let dataBytes = 0;
   const keys = order === 'log' ? segments.dataOffsets : segments.diskOffsets;
   for (const index of ascendingOrder(keys)) {
-    const segmentLength = segments.lengths[index] ?? 0;
-    for (let done = 0; done < segmentLength;) {
-      const length = Math.min(segmentLength - done, windowBytes - dataBytes, pageWriteLimitBytes);
-      pieces.push({
-        diskOffset: (segments.diskOffsets[index] ?? 0) + done,
-        dataOffset: (segments.dataOffsets[index] ?? 0) + done,
-        length,
-      });
+    const segment = segmentAt(segments, index);
+    for (let done = 0; done < segment.length;) {
+      const length = Math.min(segment.length - done, windowBytes - dataBytes, pageWriteLimitBytes);
+      pieces.push({ diskOffset: segment.diskOffset + done, dataOffset: segment.dataOffset + done, length });
       done += length;
       dataBytes += length;
       if (dataBytes === windowBytes) {

@@ -4,6 +4,9 @@ import { memorySource, type RandomAccessSource } from '../../../lib/disk/source.
 
 const bytes = Uint8Array.from({ length: 10 }, (_unused, at) => at);
 
+/** Long enough for the read ahead to end while the caller is busy. */
+const work = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
 describe('readSequentially', () => {
   it.each([1, 3, 5, 10, 64])('covers the source in order in chunks of %i', async (chunkBytes) => {
     const seen: number[] = [];
@@ -14,14 +17,36 @@ describe('readSequentially', () => {
     expect(seen).toEqual([...bytes]);
   });
 
+  it.each([1, 3, 5, 10, 64])(
+    'uses two buffers when the caller keeps nothing, in chunks of %i',
+    async (size) => {
+      const seen: number[] = [];
+      const buffers = new Set<ArrayBufferLike>();
+      const source: RandomAccessSource = {
+        ...memorySource(bytes),
+        readInto: async (offsetBytes, target) => {
+          await work();
+          target.set(bytes.subarray(offsetBytes, offsetBytes + target.length));
+        },
+      };
+      for await (const chunk of readSequentially(source, size, { isReusing: true })) {
+        // The next read is done before this chunk is looked at.
+        await work();
+        await work();
+        expect(chunk.offsetBytes).toBe(seen.length);
+        seen.push(...chunk.bytes);
+        buffers.add(chunk.bytes.buffer);
+      }
+      expect(seen).toEqual([...bytes]);
+      expect(buffers.size).toBeLessThanOrEqual(2);
+    },
+  );
+
   it('yields nothing for an empty source', async () => {
     for await (const chunk of readSequentially(memorySource(new Uint8Array(0)), 4)) {
       expect.unreachable(`a chunk at ${chunk.offsetBytes}`);
     }
   });
-
-  /** Long enough for the read ahead to fail while the caller is busy. */
-  const work = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
   const failingAt = (offset: number): RandomAccessSource => ({
     sizeBytes: 10,

@@ -1,7 +1,9 @@
 // The facts that the published dump of a real log gives us: if one of these fails, logs of Hyper-V do not read.
+import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { memorySource } from '../../../lib/disk/source.ts';
 import {
+  addByteSum,
   checksumOf,
   entriesPerBlock,
   formatGuid,
@@ -120,5 +122,24 @@ describe('layout', () => {
     const bytes = Uint8Array.of(1, 2, 3, 4, 255, 255, 255, 255, 5);
     expect(checksumOf(bytes, 4)).toBe(~(1 + 2 + 3 + 4 + 5) >>> 0);
     expect(checksumOf(bytes)).toBe(~(1 + 2 + 3 + 4 + 5 + 4 * 255) >>> 0);
+  });
+
+  it('the byte sum is that of a plain loop, wherever the bytes begin and however many they are', () => {
+    fc.assert(
+      fc.property(
+        fc.uint8Array({ minLength: 16, maxLength: 16 }),
+        fc.nat(9),
+        fc.oneof(fc.nat(300), fc.nat(5000)),
+        fc.nat(0xffff_ffff),
+        (pattern, start, length, sum) => {
+          const bytes = Uint8Array.from({ length: start + length }, (_, index) => pattern[index % 16]!);
+          const part = bytes.subarray(start);
+          const plain = part.reduce((total, byte) => total + byte, sum) % 2 ** 32;
+          expect(addByteSum(part, sum)).toBe(plain);
+          // The largest sum that a lane has to hold.
+          expect(addByteSum(part.fill(255), 0)).toBe(255 * length);
+        },
+      ),
+    );
   });
 });
