@@ -27,7 +27,6 @@ export const activityNames = [
   'deleteReplicaData',
   'forgetItem',
   'prepareDisk',
-  'awaitDisk',
   'beginResync',
   'digestReplicas',
   'awaitResyncLog',
