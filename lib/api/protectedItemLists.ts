@@ -74,6 +74,7 @@ async function listItems(context: ApiContext, request: RoutedRequest, container:
     },
     ...(isPlain ? {} : { matches: (record) => isInside(record) && (filter?.matches(record) ?? true) }),
     body: (record) => itemBody(context, record),
+    usualTake: 20,
   });
 }
 
