@@ -16,7 +16,35 @@ import { vmNicsOf } from './protectedItemNics.ts';
 import { itemSegments } from './protectedItemIds.ts';
 
 /** Site Recovery's own operations; the others are ours and stand in /lifeboat/v1/items. */
-const standardOperations: readonly string[] = ['DisableProtection', 'RepairReplication'];
+const standardOperations: readonly string[] = [
+  ...['PlannedFailover', 'UnplannedFailover', 'DisableProtection', 'TestFailover', 'TestFailoverCleanup'],
+  ...['Commit', 'ChangePit', 'CancelFailover', 'Failback', 'ReverseReplicate', 'RepairReplication'],
+];
+
+/** Where the machine runs, in Site Recovery's words, and what has become of its failovers. */
+function failoverDetails({
+  failover,
+  testFailover,
+  lastFailoverAt,
+  lastGoodTestFailoverAt,
+  state,
+}: ItemRecord) {
+  const isAway = (failover?.point ?? null) !== null && state !== 'FailbackCompleted';
+  const testState =
+    testFailover === null
+      ? 'None'
+      : testFailover.state === 'completed'
+        ? 'TestFailoverCompleted'
+        : 'TestFailoverInitiated';
+  return {
+    activeLocation: isAway ? 'Recovery' : 'Primary',
+    testFailoverState: testState,
+    testFailoverStateDescription: testState,
+    failoverRecoveryPointId: failover?.point?.id ?? null,
+    lastSuccessfulFailoverTime: lastFailoverAt,
+    lastSuccessfulTestFailoverTime: lastGoodTestFailoverAt,
+  };
+}
 
 /** Errors that an administrator can end by saying that the cause is mended. */
 export const resolvableCodes: readonly string[] = ['ReplicationSuspended', 'ReplicationRetrying'];
@@ -163,9 +191,7 @@ export async function itemBody(context: ApiContext, record: ItemRecord) {
     recoveryProtectionContainerFriendlyName: 'Microsoft Azure',
     protectionState: record.state,
     protectionStateDescription: describeState(record.state),
-    activeLocation: 'Primary',
-    testFailoverState: 'None',
-    testFailoverStateDescription: 'None',
+    ...failoverDetails(record),
     allowedOperations: allowedOperations(record).filter((each) => standardOperations.includes(each)),
     replicationHealth: healthOf(record),
     failoverHealth: 'Normal',
