@@ -49,6 +49,8 @@ export interface Source<T> {
   ) => AsyncIterable<{ key: string; value: T }> | Iterable<{ key: string; value: T }>;
   matches?: (record: T) => boolean;
   body: (record: T) => unknown;
+  /** In place of `body`, when reading for all of them at once is cheaper. */
+  bodies?: (records: readonly T[]) => Promise<unknown[]>;
   /** Entries of a page when the caller does not say; fewer where every entry costs several reads. */
   usualTake?: number;
 }
@@ -57,7 +59,7 @@ export interface Source<T> {
 export async function page<T>(
   context: ApiContext,
   request: RoutedRequest,
-  { rows, matches, body, usualTake = defaultTake }: Source<T>,
+  { rows, matches, body, bodies, usualTake = defaultTake }: Source<T>,
 ): Promise<ApiResponse> {
   const take = takeOf(request.query, usualTake);
   const found: T[] = [];
@@ -77,7 +79,7 @@ export async function page<T>(
   return {
     status: 200,
     body: {
-      value: await Promise.all(found.map(body)),
+      value: await (bodies?.(found) ?? Promise.all(found.map(body))),
       nextLink: isEnd || last === undefined ? null : nextLink(context, request, last),
     },
   };
