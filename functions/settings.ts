@@ -20,7 +20,13 @@ const schema = z.object({
       /^\/subscriptions\/[^/]+\/resourceGroups\/[^/]+\/providers\/Microsoft\.RecoveryServices\/vaults\/[^/]+$/i,
     )
     .describe('/subscriptions/<id>/resourceGroups/<name>/providers/Microsoft.RecoveryServices/vaults/<name>'),
-  LIFEBOAT_ADMIN_KEY: z.string().min(16).optional().describe('a random text of at least 16 characters'),
+  LIFEBOAT_ADMIN_KEY: z
+    .string()
+    .min(16)
+    // The platform leaves a reference that it cannot follow as it is: everybody who reads the template would know the key.
+    .refine((key) => !key.startsWith('@Microsoft.KeyVault('))
+    .optional()
+    .describe('a random text of at least 16 characters'),
   LIFEBOAT_ENTRA_TENANT_ID: z.guid().toLowerCase().optional().describe('the id of an Entra tenant, a GUID'),
   LIFEBOAT_ENTRA_AUDIENCE: z
     .string()
