@@ -154,7 +154,8 @@ describe('roles', () => {
         (verb === 'DELETE' ||
           /failover(?!cleanup)|commit|reprotect|revoke|registrationkeys|audit|remove/i.test(id)),
     );
-    const open = grave.filter(({ id, access }) => access !== 'Owner' && !/TestFailover/.test(id));
+    // A test failover and the schedule of drills destroy nothing: they are an Operator's.
+    const open = grave.filter(({ id, access }) => access !== 'Owner' && !/TestFailover|Drill/.test(id));
     expect(open.map(({ id }) => id)).toEqual([]);
   });
 });
