@@ -85,13 +85,13 @@ function describe(field: z.ZodType): string {
 /** One line for each setting that is missing or wrong: its name, what is wrong, what to set. Never its value. */
 function problemsOf(error: z.ZodError, given: Environment): string[] {
   const names = new Set(error.issues.map(({ path }) => String(path[0])));
-  return [...names].map((name) => {
-    const remedy = describe(schema.shape[name as keyof typeof schema.shape]);
-    if (given[name] === undefined) return `${name} is missing. Set it to ${remedy}.`;
-    if (given[name].startsWith('@Microsoft.KeyVault('))
-      return `${name} is a Key Vault reference that was not resolved. Check that the secret exists and that the app's identity is Key Vault Secrets User.`;
-    return `${name} is wrong. It must be ${remedy}.`;
-  });
+  return [...names]
+    .filter((name) => !isUnresolved(given[name]))
+    .map((name) => {
+      const remedy = describe(schema.shape[name as keyof typeof schema.shape]);
+      if (given[name] === undefined) return `${name} is missing. Set it to ${remedy}.`;
+      return `${name} is wrong. It must be ${remedy}.`;
+    });
 }
 
 function storageProblem(settings: Environment): string[] {
@@ -102,17 +102,25 @@ function storageProblem(settings: Environment): string[] {
   ];
 }
 
-/** An unresolved reference is long enough to pass for a key: it must not become one. */
-function referenceIssues(given: Environment): string[] {
-  return settingNames.filter((name) => given[name]?.startsWith('@Microsoft.KeyVault('));
+/** The platform leaves a reference that it cannot follow as it is: long enough to pass for a key, and known to everybody. */
+const isUnresolved = (value: string | undefined): boolean =>
+  value?.startsWith('@Microsoft.KeyVault(') ?? false;
+
+function referenceProblems(given: Environment): string[] {
+  return settingNames
+    .filter((name) => isUnresolved(given[name]))
+    .map(
+      (name) =>
+        `${name} is a Key Vault reference that was not resolved. Check that the secret exists and that the app's identity is Key Vault Secrets User.`,
+    );
 }
 
 /** Throws an Error that names every setting that is missing or wrong, with what to set; an empty value counts as missing. */
 export function readSettings(environment: Environment): Settings {
   const given = Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== ''));
-  const unresolved = Object.fromEntries(referenceIssues(given).map((name) => [name, undefined]));
-  const parsed = schema.safeParse({ ...given, ...unresolved });
+  const parsed = schema.safeParse(given);
   const problems = [
+    ...referenceProblems(given),
     ...(parsed.error ? problemsOf(parsed.error, given) : []),
     ...storageProblem(given),
     ...credentialProblem(given),

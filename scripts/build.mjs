@@ -20,6 +20,7 @@ const programs = {
   'demo/main': at('scripts', 'demo', 'main.ts'),
   'soak/main': at('scripts', 'soak', 'main.ts'),
   'bench/main': at('bench', 'main.ts'),
+  'bench/azuriteWorker': at('test', 'support', 'azuriteWorker.mjs'),
   'docs/main': at('scripts', 'docs', 'main.ts'),
 };
 await build({ ...common, entryPoints: programs, outdir: at('dist'), packages: 'external' });

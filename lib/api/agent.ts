@@ -15,6 +15,7 @@ import { fixedVhdBlobSizeBytes } from '../vhd/fixed.ts';
 import { findPolicy } from '../vault/policies.ts';
 import { containerOf, fabrics, getResource } from '../vault/resources.ts';
 import { list, resourceId } from './arm.ts';
+import { failbackOf, failoverOf } from './agentFailover.ts';
 import { parseBody } from './body.ts';
 import type { ApiContext, Handler } from './http.ts';
 import { itemSegments } from './protectedItemIds.ts';
@@ -152,6 +153,8 @@ async function assignment(context: ApiContext, record: ItemRecord) {
       ...{ firstFailedAt: record.retry.firstFailedAt, nextAttemptAt: record.retry.nextAttemptAt },
     },
     resync: resyncOf(record),
+    failover: failoverOf(record),
+    failback: await failbackOf(context, record),
     scrub: record.scrub && { scrubId: record.scrub.scrubId, cycle: record.scrub.cycle },
   };
   if (['enabling', 'failed', 'disabling', 'failedOver'].includes(phase))

@@ -10,6 +10,7 @@ import { requireIdentifier } from '../replication/names.ts';
 import { storeTopology, topologyReport } from '../vault/topology.ts';
 import { getAssignments, putInventory } from './agent.ts';
 import { completeScrubDigests, getCoarseDigests, getFineDigests, putScrubDigests } from './agentDigests.ts';
+import { reportApplied, reportStopped } from './agentFailover.ts';
 import { completeDisk, reportComparison, reportFailure, reportSnapshot } from './agentReports.ts';
 import { checkBody } from './body.ts';
 import { getFabric } from './fabrics.ts';
@@ -145,6 +146,14 @@ const routes: readonly AgentRoute[] = [
   {
     ...{ id: 'Agent_CompleteScrubDigests', verb: 'POST', path: `${item}/scrubs/{scrub}/complete` },
     ...{ handler: ofOwnItem(completeScrubDigests), summary: 'All digests of a scrub are there.' },
+  },
+  {
+    ...{ id: 'Agent_ReportStopped', verb: 'POST', path: `${item}/failover/stopped` },
+    ...{ handler: ofOwnItem(reportStopped), summary: 'The machine is off, and all of its changes are cut.' },
+  },
+  {
+    ...{ id: 'Agent_ReportFailbackApplied', verb: 'POST', path: `${disk}/failback/applied` },
+    ...{ handler: ofOwnItem(reportApplied), summary: 'The disk equals the recovery point of the failback.' },
   },
   {
     ...{ id: 'Agent_CompleteDisk', verb: 'POST', path: `${disk}/initialReplication/complete` },

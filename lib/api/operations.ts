@@ -20,6 +20,7 @@ import { protectableItemOperations } from './protectableItems.ts';
 import { protectedItemOperations } from './protectedItems.ts';
 import { protectedItemVerbOperations } from './protectedItemVerbs.ts';
 import { providerOperations } from './providers.ts';
+import { recoveryExtraOperations } from './recoveryExtras.ts';
 import { recoveryPlanOperations } from './recoveryPlans.ts';
 import { recoveryPointOperations } from './recoveryPoints.ts';
 import { referenceOperations } from './reference/operations.ts';
@@ -53,6 +54,7 @@ const table: readonly Operation[] = [
   ...supportedSystemOperations,
   ...otherScenarioOperations,
   ...itemExtraOperations,
+  ...recoveryExtraOperations,
   ...policyExtraOperations,
   ...hostIdentityOperations,
   ...auditOperations,

@@ -1,7 +1,7 @@
 // A protected item in Site Recovery's shape.
 import { createHash } from 'node:crypto';
 import { errorCatalogue } from '../errors.ts';
-import { findMachine } from '../inventory/inventory.ts';
+import { findMachine, listMachinesBetween } from '../inventory/inventory.ts';
 import type { MachineRecord } from '../inventory/inventory.ts';
 import { findJob } from '../jobs/jobStore.ts';
 import { allowedOperations } from '../protection/allowed.ts';
@@ -16,7 +16,35 @@ import { vmNicsOf } from './protectedItemNics.ts';
 import { itemSegments } from './protectedItemIds.ts';
 
 /** Site Recovery's own operations; the others are ours and stand in /lifeboat/v1/items. */
-const standardOperations: readonly string[] = ['DisableProtection', 'RepairReplication'];
+const standardOperations: readonly string[] = [
+  ...['PlannedFailover', 'UnplannedFailover', 'DisableProtection', 'TestFailover', 'TestFailoverCleanup'],
+  ...['Commit', 'ChangePit', 'CancelFailover', 'Failback', 'ReverseReplicate', 'RepairReplication'],
+];
+
+/** Where the machine runs, in Site Recovery's words, and what has become of its failovers. */
+function failoverDetails({
+  failover,
+  testFailover,
+  lastFailoverAt,
+  lastGoodTestFailoverAt,
+  state,
+}: ItemRecord) {
+  const isAway = (failover?.point ?? null) !== null && state !== 'FailbackCompleted';
+  const testState =
+    testFailover === null
+      ? 'None'
+      : testFailover.state === 'completed'
+        ? 'TestFailoverCompleted'
+        : 'TestFailoverInitiated';
+  return {
+    activeLocation: isAway ? 'Recovery' : 'Primary',
+    testFailoverState: testState,
+    testFailoverStateDescription: testState,
+    failoverRecoveryPointId: failover?.point?.id ?? null,
+    lastSuccessfulFailoverTime: lastFailoverAt,
+    lastSuccessfulTestFailoverTime: lastGoodTestFailoverAt,
+  };
+}
 
 /** Errors that an administrator can end by saying that the cause is mended. */
 export const resolvableCodes: readonly string[] = ['ReplicationSuspended', 'ReplicationRetrying'];
@@ -139,11 +167,11 @@ function providerDetails(
 }
 
 /** Reads the row of the item's machine and that of its job, nothing else: the same cost for every item. */
-export async function itemBody(context: ApiContext, record: ItemRecord) {
+export async function itemBody(context: ApiContext, record: ItemRecord, knownMachine?: MachineRecord) {
   const { vault } = context.settings;
   const { storage } = context.replication;
   const [machine, job] = await Promise.all([
-    findMachine(storage.inventory, record.fabric, record.machine),
+    knownMachine ?? findMachine(storage.inventory, record.fabric, record.machine),
     record.currentJob === null ? undefined : findJob(storage.jobs, record.currentJob),
   ]);
   return resource(vault, itemSegments(record), {
@@ -163,9 +191,7 @@ export async function itemBody(context: ApiContext, record: ItemRecord) {
     recoveryProtectionContainerFriendlyName: 'Microsoft Azure',
     protectionState: record.state,
     protectionStateDescription: describeState(record.state),
-    activeLocation: 'Primary',
-    testFailoverState: 'None',
-    testFailoverStateDescription: 'None',
+    ...failoverDetails(record),
     allowedOperations: allowedOperations(record).filter((each) => standardOperations.includes(each)),
     replicationHealth: healthOf(record),
     failoverHealth: 'Normal',
@@ -180,4 +206,26 @@ export async function itemBody(context: ApiContext, record: ItemRecord) {
     eventCorrelationId: record.item,
     providerSpecificDetails: providerDetails(context, record, machine),
   });
+}
+
+/** An item mostly has its machine's id, so that neighbours in one list are neighbours in the other; a few strangers may lie between. */
+const strangersFactor = 4;
+
+/** The bodies of a page: the machines are read together. */
+export async function itemBodies(context: ApiContext, records: readonly ItemRecord[]) {
+  const { inventory } = context.replication.storage;
+  const machines = new Map<string, MachineRecord>();
+  for (const fabric of new Set(records.map((record) => record.fabric))) {
+    const ids = records
+      .filter((record) => record.fabric === fabric)
+      .map(({ machine }) => machine)
+      .sort();
+    const [first = ''] = ids;
+    const range = { first, last: ids.at(-1) ?? first, limit: strangersFactor * ids.length };
+    for (const machine of await listMachinesBetween(inventory, fabric, range))
+      machines.set(`${fabric}|${machine.id}`, machine);
+  }
+  return Promise.all(
+    records.map((record) => itemBody(context, record, machines.get(`${record.fabric}|${record.machine}`))),
+  );
 }

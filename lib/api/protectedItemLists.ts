@@ -13,7 +13,7 @@ import { operation } from './operation.ts';
 import type { Operation } from './operation.ts';
 import { page } from './paging.ts';
 import { containerPath } from './paths.ts';
-import { itemBody } from './protectedItemBody.ts';
+import { itemBodies, itemBody } from './protectedItemBody.ts';
 import { parseItemId } from './protectedItemIds.ts';
 import { findQuery } from './query.ts';
 
@@ -74,6 +74,8 @@ async function listItems(context: ApiContext, request: RoutedRequest, container:
     },
     ...(isPlain ? {} : { matches: (record) => isInside(record) && (filter?.matches(record) ?? true) }),
     body: (record) => itemBody(context, record),
+    bodies: (records) => itemBodies(context, records),
+    usualTake: 20,
   });
 }
 

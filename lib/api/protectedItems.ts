@@ -74,9 +74,12 @@ export async function getItemInPath(
   context: ApiContext,
   params: RoutedRequest['params'],
 ): Promise<ItemRecord> {
-  const { container } = await getContainer(context, params);
   const item = requireIdentifier((params['item'] ?? '').toLowerCase(), 'The name of the protected item');
-  const record = await getItem(context.replication.storage.items, item);
+  // Both at once; an unknown fabric is complained about before an unknown item.
+  const reading = getItem(context.replication.storage.items, item).catch((error: unknown) => ({ error }));
+  const { container } = await getContainer(context, params);
+  const record = await reading;
+  if ('error' in record) throw record.error;
   if (record.container !== container.name) {
     const message = `Protected item "${record.name}" does not exist in container "${container.name}".`;
     throw new LifeboatError('ResourceNotFound', message, { target: record.name });

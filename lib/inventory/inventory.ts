@@ -63,6 +63,19 @@ export async function listMachines(inventory: TablePort, fabric: string): Promis
   return machines;
 }
 
+/** Machines whose id lies between the two, both included: at most `limit`, in one request. */
+export async function listMachinesBetween(
+  inventory: TablePort,
+  fabric: string,
+  { first, last, limit }: { first: string; last: string; limit: number },
+): Promise<MachineRecord[]> {
+  const machines: MachineRecord[] = [];
+  // The first key behind `last`; no id has an exclamation mark.
+  for await (const row of inventory.list(fabric.toLowerCase(), { from: first, to: `${last}!`, limit }))
+    machines.push(machineRecord.parse(row.value));
+  return machines;
+}
+
 export async function findMachine(
   inventory: TablePort,
   fabric: string,

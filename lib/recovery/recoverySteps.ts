@@ -1,5 +1,6 @@
 // The steps that every failover shares: choose the point and the machine, make the disks, make the machine, look at it, and
 // remove all of it again. Each may be repeated; a job that died anywhere is continued, or removed, by what its rows say.
+import { computeDone } from '../compute/port.ts';
 import type { ComputeProgress, ComputeProvider } from '../compute/port.ts';
 import { LifeboatError } from '../errors.ts';
 import type { ErrorRecord } from '../errors.ts';
@@ -172,7 +173,8 @@ export async function removeMachine(
   context: ReplicationContext,
   { item, jobId }: ItemJob,
 ): Promise<StepProgress> {
-  const progress = progressOf(await requireCompute(context).deleteAll({ item, jobId }));
+  // Where no provider is configured, none has made anything.
+  const progress = progressOf((await context.compute?.deleteAll({ item, jobId })) ?? computeDone);
   context.fault('recovery.afterRemoveMachine');
   return progress;
 }

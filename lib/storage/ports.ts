@@ -218,6 +218,8 @@ export interface Storage {
 export interface UploadSigner {
   /** A URL that may write pages of this replica, until the time given. */
   replicaWriteUrl(blobName: string, expiresAt: Date): Promise<string>;
+  /** A URL that may read this snapshot of the replica, and nothing else. */
+  recoveryPointReadUrl(blobName: string, snapshotId: string, expiresAt: Date): Promise<string>;
   /** A URL that may create this log once, and nothing else. */
   deltaCreateUrl(blobName: string, expiresAt: Date): Promise<string>;
 }

@@ -62,7 +62,6 @@ function assertAnswer(operation: Operation, response: ApiResponse, about: string
   expect(response.status, about).toBeLessThan(500 + (operation.state === 'later' ? 2 : 0));
   for (const [name, value] of Object.entries(response.headers ?? {}))
     expect(`${name}: ${value}`, about).not.toMatch(/[\r\n\0]/);
-  expect(response.status, about).not.toBe(405);
   if (response.status >= 400) {
     expect(errorModel.safeParse(response.body).error, about).toBeUndefined();
     return;
@@ -95,6 +94,8 @@ async function drive(
   if (odd === undefined || !/^(\.|%2e)/.test(odd.name))
     assertAnswer(operation, response, `${operation.verb} ${path} ${JSON.stringify({ body }).slice(0, 600)}`);
   expect(response.status).toBeLessThan(500 + (operation.state === 'later' ? 2 : 0));
+  // Every operation is reached under its own path.
+  if (odd === undefined) expect(response.status).not.toBe(405);
   return response;
 }
 

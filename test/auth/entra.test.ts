@@ -149,10 +149,13 @@ describe('roles', () => {
     const grave = operations.filter(
       ({ id, verb, state }) =>
         state !== 'other' &&
+        // Who may read all may read whether a failover is possible, but not who got access.
+        (verb !== 'GET' || /^(RegistrationKeys|Audit)_/.test(id)) &&
         (verb === 'DELETE' ||
           /failover(?!cleanup)|commit|reprotect|revoke|registrationkeys|audit|remove/i.test(id)),
     );
-    const open = grave.filter(({ id, access }) => access !== 'Owner' && !/TestFailover/.test(id));
+    // A test failover and the schedule of drills destroy nothing: they are an Operator's.
+    const open = grave.filter(({ id, access }) => access !== 'Owner' && !/TestFailover|Drill/.test(id));
     expect(open.map(({ id }) => id)).toEqual([]);
   });
 });

@@ -22,7 +22,8 @@ export function send(
   const bearer = key ?? String(host.local['adminKey']);
   return new Promise((resolve, reject) => {
     const url = new URL(path, host.url);
-    const about = { authorization: `Bearer ${bearer}`, 'content-type': 'application/json', ...headers };
+    const authorization = bearer === '' ? {} : { authorization: `Bearer ${bearer}` };
+    const about = { ...authorization, 'content-type': 'application/json', ...headers };
     const outgoing = request(url, { method, ca, headers: about }, (response) => {
       void text(response).then((answer) => {
         const isJson = String(response.headers['content-type']).includes('json');

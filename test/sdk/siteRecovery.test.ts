@@ -165,7 +165,7 @@ describe('configuration', () => {
     expect(health.properties?.fabricsHealth?.resourceCount).toBe(1);
     const job = await client.replicationJobs.beginExportAndWait(...where, { jobOutputType: 'Json' });
     const { blobUri, sasToken } = job.properties?.customDetails as { blobUri: string; sasToken: string };
-    const file = await send(service, 'GET', blobUri + sasToken, { key: 'none' });
+    const file = await send(service, 'GET', blobUri + sasToken, { key: '' });
     expect(file.status).toBe(200);
     expect((file.body as { name: string }[]).length).toBeGreaterThan(3);
   });

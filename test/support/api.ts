@@ -42,6 +42,8 @@ export function testApi(
     orchestrations: runner,
     signer: {
       replicaWriteUrl: async (name) => `https://account.example/replicas/${name}?sig=w`,
+      recoveryPointReadUrl: async (name, snapshotId) =>
+        `https://account.example/replicas/${name}?snapshot=${snapshotId}&sig=r`,
       deltaCreateUrl: async (name) => `https://account.example/deltas/${name}?sig=c`,
     },
     settings: {

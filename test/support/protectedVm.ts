@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import { buildHrl } from '../../lib/hrl/writer.ts';
 import type { HrlWrite } from '../../lib/hrl/writer.ts';
+import { vhdProvider } from '../../lib/compute/vhd/provider.ts';
 import type { FaultPoint } from '../../lib/faults/points.ts';
 import { noFaults } from '../../lib/faults/points.ts';
 import { stableGuid } from '../../lib/ids.ts';
@@ -44,6 +45,7 @@ export function testContext(
     clock: { now: () => new Date() },
     newId: () => stableGuid('test', process.pid, Math.random(), ids++),
     fault,
+    compute: vhdProvider(storage),
     log: () => undefined,
   };
 }

@@ -60,9 +60,7 @@ function parametersOf({ path, scope, query = {}, answers }: Operation): Json[] {
     ...(description === undefined ? {} : { description }),
   });
   const paging: Record<string, string> =
-    answers === 'page'
-      ? { $take: 'entries of a page, 1 to 1000; default 50', skipToken: 'from nextLink' }
-      : {};
+    answers === 'page' ? { $take: 'entries of a page, 1 to 1000', skipToken: 'from nextLink' } : {};
   return [
     ...names.map((name) => parameter(name, 'path')),
     parameter('api-version', 'query', '2016-08-10 or later; 2023-06-01 when absent'),

@@ -14,6 +14,14 @@ export function azureSigner(connection: AzureConnection, now: () => Date = () =>
         { containerName: containerNames.replicas, blobName, permissions: BlobSASPermissions.parse('w') },
         expiresAt,
       ),
+    recoveryPointReadUrl: (blobName, snapshotTime, expiresAt) =>
+      sign(
+        {
+          containerName: containerNames.replicas,
+          ...{ blobName, snapshotTime, permissions: BlobSASPermissions.parse('r') },
+        },
+        expiresAt,
+      ),
     deltaCreateUrl: (blobName, expiresAt) =>
       sign(
         { containerName: containerNames.deltas, blobName, permissions: BlobSASPermissions.parse('c') },
