@@ -88,8 +88,6 @@ function problemsOf(error: z.ZodError, given: Environment): string[] {
   return [...names].map((name) => {
     const remedy = describe(schema.shape[name as keyof typeof schema.shape]);
     if (given[name] === undefined) return `${name} is missing. Set it to ${remedy}.`;
-    if (given[name].startsWith('@Microsoft.KeyVault('))
-      return `${name} is a Key Vault reference that was not resolved. Check that the secret exists and that the app's identity is Key Vault Secrets User.`;
     return `${name} is wrong. It must be ${remedy}.`;
   });
 }
@@ -103,17 +101,21 @@ function storageProblem(settings: Environment): string[] {
 }
 
 /** An unresolved reference is long enough to pass for a key: it must not become one. */
-function referenceIssues(given: Environment): string[] {
-  return settingNames.filter((name) => given[name]?.startsWith('@Microsoft.KeyVault('));
+function referenceProblems(given: Environment): string[] {
+  const unresolved = settingNames.filter((name) => given[name]?.startsWith('@Microsoft.KeyVault('));
+  return unresolved.map(
+    (name) =>
+      `${name} is a Key Vault reference that was not resolved. Check that the secret exists and that the app's identity is Key Vault Secrets User.`,
+  );
 }
 
 /** Throws an Error that names every setting that is missing or wrong, with what to set; an empty value counts as missing. */
 export function readSettings(environment: Environment): Settings {
   const given = Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== ''));
-  const unresolved = Object.fromEntries(referenceIssues(given).map((name) => [name, undefined]));
-  const parsed = schema.safeParse({ ...given, ...unresolved });
+  const parsed = schema.safeParse(given);
   const problems = [
     ...(parsed.error ? problemsOf(parsed.error, given) : []),
+    ...referenceProblems(given),
     ...storageProblem(given),
     ...credentialProblem(given),
   ];
