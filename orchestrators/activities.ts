@@ -54,7 +54,7 @@ export const activityNames = [
   'replaceMachine',
   'switchPoint',
   'finishChange',
-  'commitFailover',
+  'finishCommit',
   'removeFailedOverMachine',
   'finishCancel',
   'beginFailback',
