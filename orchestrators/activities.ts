@@ -53,7 +53,7 @@ export const activityNames = [
   'replaceMachine',
   'switchPoint',
   'finishChange',
-  'commitFailover',
+  'finishCommit',
   'removeFailedOverMachine',
   'finishCancel',
   'beginFailback',
