@@ -13,6 +13,9 @@ import type { OrchestrationClient } from '../lib/protection/orchestrations.ts';
 import type { ReplicationContext } from '../lib/replication/context.ts';
 import type { ComputeProvider } from '../lib/compute/port.ts';
 import { azureStorage } from '../lib/storage/azure/index.ts';
+import { versionedRows } from '../lib/storage/versionedRows.ts';
+import { rowVersions } from '../lib/upgrade/rowVersions.ts';
+import { upgradeState } from '../lib/upgrade/upgradeState.ts';
 import { computeProvider } from './compute.ts';
 import { credentialChecks } from './http/authentication.ts';
 import { readSettings } from './settings.ts';
@@ -35,13 +38,15 @@ async function build(): Promise<Services> {
   const settings = readSettings(process.env);
   const { LIFEBOAT_STORAGE: connectionString, LIFEBOAT_STORAGE__accountName: accountName } = settings;
   const clientId = settings.LIFEBOAT_STORAGE__clientId;
-  const storage = azureStorage(
+  const raw = azureStorage(
     connectionString === undefined
       ? { accountName: accountName ?? '', ...(clientId === undefined ? {} : { clientId }) }
       : { connectionString },
   );
+  await raw.ensureContainers();
+  const storage = versionedRows(raw, rowVersions);
+  await upgradeState({ storage, clock: systemClock, newId: randomUUID, fault: noFaults, log: console.log });
   const compute = computeProvider(settings, storage);
-  await storage.ensureContainers();
   return { settings, storage, compute, credentials: credentialChecks(settings, storage.access) };
 }
 

@@ -67,6 +67,9 @@ param logRetentionDays int = 30
 @description('readback: every cycle is read back and compared before it becomes a recovery point.')
 param verify string = 'none'
 
+@description('Client id (or application id URI) of the app registration whose tokens, of this tenant, are taken. Empty: only the administrator key.')
+param entraAudience string = ''
+
 @description('More app settings, or other values of those that are set here (docs/settings.md).')
 param extraSettings object = {}
 
@@ -180,6 +183,7 @@ module app 'modules/functionApp.bicep' = {
     maximumInstanceCount: maximumInstanceCount
     alwaysReadyInstances: alwaysReadyInstances
     verify: verify
+    entraAudience: entraAudience
     extraSettings: extraSettings
   }
 }

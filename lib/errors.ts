@@ -528,6 +528,12 @@ export const errorCatalogue = {
     'A cycle of this machine is still open.',
     'Confirm or abort it first; a second agent must not track the same machine.',
   ),
+  StateFromNewerVersion: entry(
+    'fatal',
+    500,
+    'A newer version of Lifeboat has written to this storage account, and an older one was deployed after it.',
+    'Deploy the newer version again; nothing was changed.',
+  ),
   InternalError: entry(
     'transient',
     500,

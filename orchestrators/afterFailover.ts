@@ -17,7 +17,7 @@ export function* changeRecoveryPoint(context: OrchestrationContext): Generator<T
 }
 
 function* commitSteps(context: OrchestrationContext): Generator<Task, void, never> {
-  yield* callActivity(context, 'commitFailover', context.df.getInput<ItemJob>());
+  yield* callActivity(context, 'finishCommit', context.df.getInput<ItemJob>());
 }
 
 export function* commitFailover(context: OrchestrationContext): Generator<Task, void, never> {

@@ -1,7 +1,7 @@
 // A sequential log: check, plan, merge and read-back through the adapters into Azurite, beside what plain requests reach
 // on the same emulator in the same round. The emulator has one thread and does not copy by itself, so a merge that has to
 // read the log again costs what the reads and the writes cost together. A log of usual size is kept by its check: merging
-// it is writing alone. A quarter of the large log is kept, as in the product.
+// it is writing alone. About a fifth of the large log is kept, as in the product.
 import { randomFillSync } from 'node:crypto';
 import { buffer } from 'node:stream/consumers';
 import { BlobServiceClient } from '@azure/storage-blob';

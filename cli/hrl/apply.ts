@@ -4,13 +4,13 @@ import { AgentError } from '../../agent/agentError.ts';
 import { openDiskSource } from '../../agent/diskSource.ts';
 import { readError, writeError } from '../../agent/fileErrors.ts';
 import { openFileSource } from '../../agent/fileSource.ts';
-import { verifyHrl } from '../../lib/hrl/verify.ts';
 import { planMerge } from '../../lib/merge/plan.ts';
 import { totalLength } from '../../lib/merge/segments.ts';
 import { formatBytes, formatFacts } from '../humanText.ts';
 import { pathOf, print, type Io } from '../io.ts';
 import { startProgress } from '../progress.ts';
 import { applyToFile, type FileApplied } from './applyToFile.ts';
+import { verifyWithProgress } from './verifyProgress.ts';
 
 export interface ApplyOptions {
   size?: number;
@@ -79,11 +79,12 @@ export async function applyLog(
   const raw = pathOf(io, files.raw);
   const disk = await findDiskSize(raw, options.size !== undefined);
   const diskSizeBytes = requireSize(raw, disk, options.size);
-  const { log, sha256, dataBytes } = await verifyHrl(source, {
+  const expected = {
     diskSizeBytes,
     ...(options.sha256 === undefined ? {} : { sha256: options.sha256 }),
     ...(options.previous === undefined ? {} : { previousUniqueId: options.previous }),
-  });
+  };
+  const { log, sha256, dataBytes } = await verifyWithProgress(io, source, expected, options.json === true);
   io.signal.throwIfAborted();
   const segments = planMerge(log.entries);
   const handle = await openImage(raw, options.size !== undefined);

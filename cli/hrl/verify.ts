@@ -1,9 +1,9 @@
 // `lifeboat hrl verify`: the same whole check that the service makes before it applies a log.
 import { openFileSource } from '../../agent/fileSource.ts';
-import { verifyHrl } from '../../lib/hrl/verify.ts';
 import { formatBytes, formatFacts } from '../humanText.ts';
 import { pathOf, print, type Io } from '../io.ts';
 import { headerJson } from './headerFacts.ts';
+import { verifyWithProgress } from './verifyProgress.ts';
 
 export interface VerifyOptions {
   diskSize?: number;
@@ -16,12 +16,13 @@ export interface VerifyOptions {
 export async function verifyLog(io: Io, file: string, options: VerifyOptions): Promise<void> {
   await using source = await openFileSource(pathOf(io, file));
   const { diskSize, sha256: expectedSha256, previous } = options;
-  const { log, sha256, dataBytes } = await verifyHrl(source, {
+  const expected = {
     // Without a disk to compare with every place that the format can name is possible.
     diskSizeBytes: diskSize ?? Number.MAX_SAFE_INTEGER,
     ...(expectedSha256 === undefined ? {} : { sha256: expectedSha256 }),
     ...(previous === undefined ? {} : { previousUniqueId: previous }),
-  });
+  };
+  const { log, sha256, dataBytes } = await verifyWithProgress(io, source, expected, options.json === true);
   const entryCount = log.entries.count;
   if (options.json === true) {
     const document = { file, valid: true, sha256, sizeBytes: source.sizeBytes, entryCount, dataBytes };

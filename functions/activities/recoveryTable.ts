@@ -2,7 +2,7 @@
 import {
   abandonChange,
   abandonFollowUp,
-  commitFailover,
+  finishCommit,
   finishCancel,
   finishChange,
   makeChangedDisks,
@@ -78,7 +78,7 @@ export const recoveryActivities = {
   replaceMachine: (context, job: ItemJob) => replaceMachine(context, job),
   switchPoint: (context, job: ItemJob) => switchPoint(context, job),
   finishChange: (context, job: ItemJob & { oldJobId: string }) => none(finishChange(context, job)),
-  commitFailover: (context, job: ItemJob) => none(commitFailover(context, job)),
+  finishCommit: (context, job: ItemJob) => none(finishCommit(context, job)),
   removeFailedOverMachine: (context, job: ItemJob) => removeFailedOverMachine(context, job),
   finishCancel: (context, job: ItemJob) => none(finishCancel(context, job)),
   beginFailback: (context, job: ItemJob) => beginFailback(context, job),

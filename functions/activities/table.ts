@@ -1,6 +1,6 @@
 // Every activity: what it does for which job. The work is in lib; here is only which step a name stands for, and that a step
 // first asks whether its job may go on.
-import { abandonAddDisk, awaitDisk, prepareDisk } from '../../lib/protection/addDiskSteps.ts';
+import { abandonAddDisk, prepareDisk } from '../../lib/protection/addDiskSteps.ts';
 import type { AddDiskJob } from '../../lib/protection/addDiskSteps.ts';
 import {
   abandonDisable,
@@ -70,7 +70,6 @@ export const activityTable: Record<ActivityName, Activity<never>> = {
   deleteReplicaData: (context, job: DisableJob) => deleteReplicaData(context, job),
   forgetItem: (context, job: ItemJob) => none(forgetItem(context, job)),
   prepareDisk: (context, job: AddDiskJob) => checked(prepareDisk(context, job)),
-  awaitDisk: (context, job: AddDiskJob) => awaitDisk(context, job),
   beginResync: (context, job: ResyncJob) => beginResync(context, job),
   digestReplicas: (context, job: ItemJob, limits) => digestReplicas(context, job, limits),
   awaitResyncLog: (context, job: ItemJob, limits) => awaitResyncLog(context, job, limits),

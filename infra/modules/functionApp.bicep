@@ -16,6 +16,7 @@ param instanceMemoryMB int
 param maximumInstanceCount int
 param alwaysReadyInstances int
 param verify string
+param entraAudience string
 param extraSettings object
 
 var name = 'func-${token}'
@@ -99,6 +100,11 @@ resource settings 'Microsoft.Web/sites/config@2025-03-01' = {
       LIFEBOAT_STORAGE__queueServiceUri: replica.properties.primaryEndpoints.queue
       LIFEBOAT_VAULT_ID: vaultId
       LIFEBOAT_ADMIN_KEY: '@Microsoft.KeyVault(SecretUri=${adminKeySecretUri})'
+      LIFEBOAT_ENTRA_TENANT_ID: entraAudience == '' ? '' : tenant().tenantId
+      LIFEBOAT_ENTRA_AUDIENCE: entraAudience
+      LIFEBOAT_ENTRA_AUTHORITY: environment().authentication.loginEndpoint
+      LIFEBOAT_AUDIT_RETENTION_DAYS: '400'
+      LIFEBOAT_REQUESTS_PER_SECOND: '100'
       LIFEBOAT_PUBLIC_URL: 'https://${app.properties.defaultHostName}'
       LIFEBOAT_UPLOAD_URL_MINUTES: '60'
       LIFEBOAT_VERIFY: verify

@@ -11,7 +11,7 @@ param allowedIpRanges array
 
 var packageContainerName = 'packages'
 var replicaContainers = ['replicas', 'deltas', 'quarantine', 'resync', 'recovered', 'locks']
-var stateTables = ['lifeboatItems', 'lifeboatJobs', 'lifeboatInventory', 'lifeboatVault']
+var stateTables = ['lifeboatItems', 'lifeboatJobs', 'lifeboatInventory', 'lifeboatVault', 'lifeboatAccess']
 var secured = {
   accessTier: 'Hot'
   allowSharedKeyAccess: false

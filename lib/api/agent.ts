@@ -41,11 +41,13 @@ export const phaseOf = (record: ItemRecord): string => {
 function logMetadata(
   record: ItemRecord,
   { disk, joinedAtCycle, resync }: DiskRecord,
-  { waiting }: PendingLogs,
+  { cycle, pending }: Next,
 ): Record<string, string> {
   const isSet = isSetApart(record);
-  // Sent already, in a cycle that waits: from there on ordinary logs follow.
-  const isSent = [...waiting.values()].some((logs) => logs.get(disk)?.metadata['kind'] === 'resync');
+  // Sent already, in an earlier cycle that waits: from there on ordinary logs follow.
+  const isSent = [...pending.waiting].some(
+    ([waiting, logs]) => waiting < cycle && logs.get(disk)?.metadata['kind'] === 'resync',
+  );
   const isResync = !isSent && (joinedAtCycle === null || (isSet && resync !== null));
   return {
     kind: isResync ? 'resync' : 'delta',
@@ -94,7 +96,7 @@ async function diskAssignment(
       blobName: delta,
       isUploaded: next.pending.waiting.get(next.cycle)?.has(disk) ?? false,
       previousUniqueId: isSetApart(record) && row.resync ? null : row.lastLogId,
-      metadata: logMetadata(record, row, next.pending),
+      metadata: logMetadata(record, row, next),
       uploadUrl: await signer.deltaCreateUrl(delta, expiresAt),
       expiresAt: expiresAt.toISOString(),
     },

@@ -28,8 +28,7 @@ export function requireProof(text: string, publicKey: string, signature: string)
     // A key that is no point of the curve.
   }
   if (!isGenuine) {
-    const message =
-      'The signature does not fit the public key: sign the text that docs/security.md names.';
+    const message = 'The signature does not fit the public key: sign the text that docs/security.md names.';
     throw new LifeboatError('InvalidRequest', message, { target: 'signature' });
   }
 }

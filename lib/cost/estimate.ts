@@ -63,7 +63,7 @@ const mergeMiBPerSecond = 60;
 /** Start, checks, lock, rows and snapshots of a cycle, on top of its data. */
 const cycleSeconds = 1.5;
 /** Requests of a cycle, apart from those that carry data: counted. */
-const perCycle = { tables: 10, writes: 3, reads: 8 };
+const perCycle = { tables: 15, writes: 3, reads: 8 };
 /** And for each of its disks. */
 const perCycleAndDisk = { tables: 0, writes: 4, reads: 6 };
 /** A log is read in pieces of this size, twice: to check it, and to merge it. */

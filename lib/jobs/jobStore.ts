@@ -14,10 +14,15 @@ export async function findJob(jobs: TablePort, id: string): Promise<JobRecord | 
   return row && jobRecord.parse(row.value);
 }
 
+/** Makes sure that whoever looks after running jobs sees the job. May be repeated. */
+export async function markRunning(jobs: TablePort, id: string): Promise<void> {
+  await jobs.transact(runningPartition, [{ kind: 'put', key: id, value: {} }]);
+}
+
 /** Stores a new job. Again with the same id: `PreconditionFailed`. */
 export async function insertJob(jobs: TablePort, job: JobRecord): Promise<void> {
   // First the entry: one without a job is dropped by its reader, a job without entry would be forgotten.
-  if (!isOver(job)) await jobs.transact(runningPartition, [{ kind: 'put', key: job.id, value: {} }]);
+  if (!isOver(job)) await markRunning(jobs, job.id);
   await jobs.transact(partition, [{ kind: 'insert', key: job.id, value: job }]);
 }
 

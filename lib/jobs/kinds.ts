@@ -78,8 +78,7 @@ export const jobKinds = {
     steps: [
       step('AddDisksPreflightChecksTask', 'AddDisksPrerequisitesCheck', 'Prerequisites check'),
       step('CreateProtectionTargetTask', 'CreateProtectionTarget', 'Creating the replica of the disk'),
-      step('StartInitialReplicationTask', 'VmStartInitialReplication', 'Initial replication of the disk'),
-      step('JoinDiskTask', 'JoinDisk', 'Waiting for the first cycle that includes the disk'),
+      step('StartInitialReplicationTask', 'VmStartInitialReplication', 'Opening the replica for the source'),
     ],
   },
   growDisk: {

@@ -1,4 +1,5 @@
-// Applies a plan to a page blob (or to anything with pages). While one window is being written the next is read.
+// Applies a plan to a page blob (or to anything with pages). While one window is being written the next is read, and its
+// writes begin as soon as there is room beside the last ones of the window before: windows are disjoint on the disk.
 // Memory: two windows of 24 MiB, 16 MiB of reads in flight, and 16 MiB for copies that turned out to have to be carried,
 // taken from the process's budget; the size of the log does not matter. Stopping anywhere leaves a disk that applying
 // the same log again completes.
@@ -86,6 +87,31 @@ function bufferBytes({ source, segments, target, ...input }: MergeInput): number
   );
 }
 
+/** The writes of a window that have not ended; when all have, its arena may be filled again. */
+class WindowWrites {
+  readonly ended: Promise<void>;
+  #resolve: () => void = () => undefined;
+  // One for whoever hands them out.
+  #openCount = 1;
+
+  constructor() {
+    this.ended = new Promise((resolve) => (this.#resolve = resolve));
+  }
+
+  begin(): void {
+    this.#openCount++;
+  }
+
+  end(): void {
+    if (--this.#openCount === 0) this.#resolve();
+  }
+}
+
+interface HandedOut {
+  operation: PageOperation;
+  writes: WindowWrites;
+}
+
 /** One run of a plan. */
 class Merge {
   readonly #input: MergeInput;
@@ -104,6 +130,7 @@ class Merge {
     readBytes: 0,
   };
   #mayCopy: boolean;
+  #hasFailed = false;
 
   constructor(input: MergeInput) {
     this.#input = input;
@@ -116,19 +143,19 @@ class Merge {
   }
 
   async run(): Promise<MergeResult> {
-    let ahead = this.#loadNext(0);
-    for (let turn = 1; ahead !== undefined; turn++) {
-      const loaded: LoadedWindow = await ahead;
-      ahead = this.#loadNext(turn);
-      // It may fail while this window is still being written; it is thrown when its turn comes, not as unhandled.
-      ahead?.catch(() => undefined);
+    const { concurrency = defaultConcurrency, signal } = this.#input;
+    await forEachBounded(this.#operations(), { concurrency, signal }, async ({ operation, writes }) => {
       try {
-        await this.#write(loaded);
+        if (this.#hasFailed) return;
+        signal?.throwIfAborted();
+        await this.#perform(operation);
       } catch (error) {
-        await ahead?.catch(() => undefined);
+        this.#hasFailed = true;
         throw error;
+      } finally {
+        writes.end();
       }
-    }
+    });
     const { writtenBytes, copiedBytes, clearedBytes } = this.#result;
     assertInvariant(
       writtenBytes + copiedBytes + clearedBytes === this.#liveBytes,
@@ -137,27 +164,49 @@ class Merge {
     return this.#result;
   }
 
-  /** Begins to read the next window, if there is one: all of it but what will be copied. */
-  #loadNext(turn: number): Promise<LoadedWindow> | undefined {
+  /** Every operation, window after window; whoever takes one ends it. */
+  async *#operations(): AsyncGenerator<HandedOut, void, undefined> {
+    const { zeroRuns = [] } = this.#input;
+    let ahead = this.#loadNext(0);
+    let before: WindowWrites | undefined;
+    try {
+      for (let turn = 1; ; turn++) {
+        const loaded = await ahead;
+        if (loaded === undefined) return;
+        // Its arena is free when the window before this one has been written.
+        ahead = (before?.ended ?? Promise.resolve()).then(() => this.#loadNext(turn));
+        // It may fail while other windows are still being written; it is thrown when its turn comes, not as unhandled.
+        ahead.catch(() => undefined);
+        const writes = new WindowWrites();
+        for (const operation of pageOperations(loaded, zeroRuns)) {
+          writes.begin();
+          yield { operation, writes };
+        }
+        writes.end();
+        before = writes;
+      }
+    } catch (error) {
+      this.#hasFailed = true;
+      throw error;
+    } finally {
+      // Nothing is read any more when the merge has ended.
+      await ahead.catch(() => undefined);
+    }
+  }
+
+  /** Reads the next window, if there is one: all of it but what will be copied. */
+  async #loadNext(turn: number): Promise<LoadedWindow | undefined> {
+    if (this.#hasFailed) return undefined;
     const next = this.#windows.next();
     if (next.done === true) return undefined;
     const window = next.value;
     const copied = this.#mayCopy ? findCopies(window) : new Set<never>();
     const carried = window.writes.filter((write) => !copied.has(write));
-    if (carried.length === 0) return Promise.resolve({ window, copied, arena: new Uint8Array(0) });
+    if (carried.length === 0) return { window, copied, arena: new Uint8Array(0) };
     const arena = (this.#arenas[turn % 2] ??= new Uint8Array(Math.min(this.#windowBytes, this.#liveBytes)));
     const { source, signal } = this.#input;
-    return loadWindow(source, carried, arena, signal).then((readBytes) => {
-      this.#result.readBytes += readBytes;
-      return { window, copied, arena };
-    });
-  }
-
-  async #write(loaded: LoadedWindow): Promise<void> {
-    const { zeroRuns = [], concurrency = defaultConcurrency, signal } = this.#input;
-    await forEachBounded(pageOperations(loaded, zeroRuns), { concurrency, signal }, (operation) =>
-      this.#perform(operation),
-    );
+    this.#result.readBytes += await loadWindow(source, carried, arena, signal);
+    return { window, copied, arena };
   }
 
   async #perform(operation: PageOperation): Promise<void> {

@@ -8,19 +8,22 @@ export interface Bound {
   signal?: AbortSignal | undefined;
 }
 
-/** Takes no further item after the first error, waits for the tasks in flight, then throws that error. */
+/**
+ * Takes no further item after the first error, waits for the tasks in flight, then throws that error. An item that was
+ * waited for when the error came is still given to the task.
+ */
 export async function forEachBounded<Item>(
-  items: Iterable<Item>,
+  items: Iterable<Item> | AsyncIterable<Item>,
   bound: Bound,
   task: (item: Item) => Promise<void>,
 ): Promise<void> {
-  const iterator = items[Symbol.iterator]();
+  const iterator = Symbol.asyncIterator in items ? items[Symbol.asyncIterator]() : items[Symbol.iterator]();
   const errors: unknown[] = [];
   const work = async (): Promise<void> => {
     try {
       while (errors.length === 0) {
         bound.signal?.throwIfAborted();
-        const next = iterator.next();
+        const next = await iterator.next();
         if (next.done === true) return;
         await task(next.value);
       }
@@ -29,5 +32,6 @@ export async function forEachBounded<Item>(
     }
   };
   await Promise.all(Array.from({ length: bound.concurrency }, work));
+  await iterator.return?.();
   if (errors.length > 0) throw errors[0];
 }

@@ -119,4 +119,4 @@ export class ByteBudget {
  * storage client holds, and buffers that are no longer used and not collected yet. What a merge leaves free may keep logs
  * between their check and their merge (keptLog.ts).
  */
-export const mergeMemory = new ByteBudget(128 * 1024 * 1024, 64 * 1024 * 1024);
+export const mergeMemory = new ByteBudget(128 * 1024 * 1024, 72 * 1024 * 1024);

@@ -1,4 +1,5 @@
-// The steps of adding a disk: its empty replica, its copy, and the wait for the first cycle that includes it.
+// The steps of adding a disk: the checks, and its empty replica. The copy by the source and the first cycle that includes the disk
+// follow by themselves (the disk's row shows them), so that no job keeps the item from what may come meanwhile.
 import type { ErrorRecord } from '../errors.ts';
 import { findMachine } from '../inventory/inventory.ts';
 import type { ReplicationContext } from '../replication/context.ts';
@@ -21,7 +22,7 @@ async function rowOf(
   return (await getItem(context.storage.items, item)).disks.find((row) => row.disk === disk);
 }
 
-/** Step 1 and 2. Returns every check that failed. */
+/** All steps. Returns every check that failed; the job is over otherwise. */
 export async function prepareDisk(context: ReplicationContext, job: AddDiskJob): Promise<ErrorRecord[]> {
   const { storage } = context;
   await beginStep(context, job.jobId, 'AddDisksPreflightChecksTask');
@@ -50,21 +51,11 @@ export async function prepareDisk(context: ReplicationContext, job: AddDiskJob):
       ),
     }));
   });
-  await beginStep(context, job.jobId, 'StartInitialReplicationTask');
-  await plan(context, 'health', job.item, firstHealthLook(context.clock.now()));
-  return [];
-}
-
-/** Step 3 and 4: whether the disk has arrived, and joined. */
-export async function awaitDisk(context: ReplicationContext, job: AddDiskJob): Promise<{ isReady: boolean }> {
-  const row = await rowOf(context, job);
-  if (row && row.arrivedAt === null) return { isReady: false };
-  await endStep(context, job.jobId, 'StartInitialReplicationTask');
-  await beginStep(context, job.jobId, 'JoinDiskTask');
-  if (row?.joinedAtCycle === null) return { isReady: false };
-  await endStep(context, job.jobId, 'JoinDiskTask');
+  await onStep(context, job.jobId, 'StartInitialReplicationTask', () =>
+    plan(context, 'health', job.item, firstHealthLook(context.clock.now())),
+  );
   await finishJob(context, job, (record) => record);
-  return { isReady: true };
+  return [];
 }
 
 /** A disk that was not added after all: it was never in a recovery point, so its replica goes with it. */

@@ -19,7 +19,7 @@ import {
 import { telemetryOf } from '../replication/context.ts';
 import type { ReplicationContext } from '../replication/context.ts';
 import type { ItemRecord } from './item.ts';
-import { findItem, updateItem } from './itemStore.ts';
+import { findItem, getItem, updateItem } from './itemStore.ts';
 import { changedEvent } from './orchestrations.ts';
 import type { ItemJob, OrchestratedKind, OrchestrationClient } from './orchestrations.ts';
 
@@ -61,6 +61,8 @@ export async function beginJob(
   orchestrations: OrchestrationClient,
   { item, kind, targetId, targetName, input, change }: JobRequest,
 ): Promise<JobRecord> {
+  // A request that is refused leaves no job behind; what changes between here and the claim is refused there.
+  change(await getItem(context.storage.items, item));
   const job = newJob({
     id: newJobId(context),
     ...{ kind, targetId, targetName, item, createdAt: isoNow(context) },

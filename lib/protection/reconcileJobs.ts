@@ -7,6 +7,7 @@ import type { ItemRecord } from './item.ts';
 import { findItem } from './itemStore.ts';
 import { completeEnd, startJob, stopSuperseded } from './itemJobs.ts';
 import { changedEvent } from './orchestrations.ts';
+import { isScrubHopeless } from './scrub.ts';
 import type { OrchestrationClient } from './orchestrations.ts';
 
 /** Between a job's rows and its orchestration; a job that has not started so long after has lost its start. */
@@ -27,22 +28,16 @@ function mayGoOn(job: JobRecord, record: ItemRecord, now: Date): boolean {
         return isDue && isRunning(job, 'StartInitialReplicationTask');
       return isRunning(job, 'StartInitialReplicationTask') && record.state !== 'InitialReplicationInProgress';
     }
-    case 'addDisk': {
-      const row = record.disks.find(({ disk }) => disk === job.input['disk']);
-      if (isRunning(job, 'StartInitialReplicationTask')) return row?.arrivedAt !== null;
-      return isRunning(job, 'JoinDiskTask') && row?.joinedAtCycle !== null;
-    }
     case 'resynchronize':
       return (
         isRunning(job, 'CompareTask') &&
         (record.resync?.phase === 'applied' || record.resync?.isStale === true)
       );
-    case 'scrub':
-      return (
-        isRunning(job, 'RequestDigestsTask') &&
-        record.scrub?.cycle != null &&
-        record.appliedCycle >= record.scrub.cycle
-      );
+    case 'scrub': {
+      if (!isRunning(job, 'RequestDigestsTask')) return false;
+      const isMerged = record.scrub?.cycle != null && record.appliedCycle >= record.scrub.cycle;
+      return isMerged || isScrubHopeless(now, record);
+    }
     case 'disableProtection':
       return isRunning(job, 'ReleaseSourceTask') && record.sourceSnapshot === 'none';
     default:

@@ -11,7 +11,7 @@ import type { ReplicationContext } from '../replication/context.ts';
 import { raiseFence } from '../replication/fence.ts';
 import { replicaName } from '../replication/names.ts';
 import { dropLostPoints } from '../replication/lostPoints.ts';
-import { supersedeLogs } from '../replication/supersede.ts';
+import { disksWithWaitingLogs, supersedeLogs } from '../replication/supersede.ts';
 import { withItemLock } from '../replication/itemLock.ts';
 import { advanceDigestChain, isDigested, startDigestChain } from '../resync/digestChain.ts';
 import { deleteManifests } from '../resync/manifests.ts';
@@ -26,7 +26,7 @@ import { getItem, updateItem } from './itemStore.ts';
 import { abandonJob, beginStep, endStep, finishJob, isoNow, reportProgress } from './itemJobs.ts';
 import type { BadEnd } from './itemJobs.ts';
 import type { ItemJob } from './orchestrations.ts';
-import { markedDisks, needsResync, planResync } from './resyncMarks.ts';
+import { markForResync, markedDisks, needsResync, planResync } from './resyncMarks.ts';
 import { releaseResyncSlot } from './resyncSlots.ts';
 
 const scopeOf = (record: Pick<ItemRecord, 'item'>, disk: string, generation: number) => ({
@@ -44,7 +44,17 @@ export async function beginResync(
   const done = await withItemLock(context, item, async () => {
     const record = await getItem(context.storage.items, item);
     if (record.resync?.jobId === jobId) return;
-    const started = await setApart(context, record, { jobId, startedBy });
+    // A disk whose waiting logs are set aside has lost changes, too: it is compared with the others.
+    const waiting = await disksWithWaitingLogs(context, record);
+    await markForResync(
+      context,
+      item,
+      waiting,
+      'LogLost',
+      'Its waiting logs are set aside by a resynchronization.',
+    );
+    const marked = await getItem(context.storage.items, item);
+    const started = await setApart(context, marked, { jobId, startedBy });
     context.fault('resync.afterBegin');
     await supersedeLogs(context, started);
   });
@@ -179,7 +189,9 @@ export async function awaitResyncLog(
   options: DrainOptions,
 ): Promise<{ isReady: boolean }> {
   const record = await getItem(context.storage.items, item);
-  if (await pauseOutsideWindow(context, record, jobId, 'CompareTask')) return { isReady: false };
+  const isApplied = record.resync?.phase === 'applied';
+  if (!isApplied && (await pauseOutsideWindow(context, record, jobId, 'CompareTask')))
+    return { isReady: false };
   await beginStep(context, jobId, 'CompareTask');
   await drainItem(context, item, options);
   const { resync } = await getItem(context.storage.items, item);

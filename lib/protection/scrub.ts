@@ -18,7 +18,7 @@ import { findPointOfCycle, getItem, updateItem, updatePoint } from './itemStore.
 import { abandonJob, beginJob, beginStep, endStep, finishJob, requireIdle } from './itemJobs.ts';
 import type { BadEnd } from './itemJobs.ts';
 import type { ItemJob, OrchestrationClient } from './orchestrations.ts';
-import { markForResync } from './resyncMarks.ts';
+import { markForResync, needsResync } from './resyncMarks.ts';
 
 /** Compares the next recovery point with the source. Throws `ItemBusy`, `OperationNotSupportedInState`. */
 export async function startScrub(
@@ -95,7 +95,10 @@ export async function scrubPoint(
   const record = await getItem(context.storage.items, job.item);
   const { scrub } = record;
   if (scrub?.jobId !== job.jobId) return { isDone: true, isWaiting: false };
-  if (scrub.cycle === null || record.appliedCycle < scrub.cycle) return { isDone: false, isWaiting: true };
+  if (scrub.cycle === null || record.appliedCycle < scrub.cycle) {
+    requireHope(context, record, scrub);
+    return { isDone: false, isWaiting: true };
+  }
   await endStep(context, job.jobId, 'RequestDigestsTask');
   await beginStep(context, job.jobId, 'ComputeDigestsTask');
   const point = await findPointOfCycle(context.storage.items, job.item, scrub.cycle);
@@ -110,6 +113,25 @@ export async function scrubPoint(
   await beginStep(context, job.jobId, 'CompareTask');
   await judge(context, job, record, point);
   return { isDone: true, isWaiting: false };
+}
+
+/** How long a source may take to publish its digests, and its cycle to be merged. */
+const longestWaitMs = 24 * 3_600_000;
+
+/** True when waiting any longer is in vain: the cycle cannot be merged, or nobody sends it. */
+export function isScrubHopeless(now: Date, record: ItemRecord): boolean {
+  const { scrub } = record;
+  if (!scrub || (scrub.cycle !== null && record.appliedCycle >= scrub.cycle)) return false;
+  return needsResync(record) || now.getTime() - Date.parse(scrub.requestedAt) > longestWaitMs;
+}
+
+/** Throws when waiting any longer is in vain: the item is then free for what mends it. */
+function requireHope({ clock }: ReplicationContext, record: ItemRecord, scrub: ItemScrub): void {
+  if (!isScrubHopeless(clock.now(), record)) return;
+  const message = needsResync(record)
+    ? `Item ${record.item} must be resynchronized before it can be compared.`
+    : `The source of item ${record.item} has not sent digests since ${scrub.requestedAt}.`;
+  throw new LifeboatError('OperationNotSupportedInState', message, { target: record.item });
 }
 
 function withPin(row: RecoveryPointRecord, jobId: string): RecoveryPointRecord {

@@ -81,7 +81,7 @@ function requireFailover({ name, failover }: ItemRecord): ItemFailover {
 }
 
 /** The one step of a commit. The point that the machine came from stays: a failback begins from it. */
-export async function commitFailover(context: ReplicationContext, job: ItemJob): Promise<void> {
+export async function finishCommit(context: ReplicationContext, job: ItemJob): Promise<void> {
   const { items } = context.storage;
   await beginStep(context, job.jobId, 'CommitFailoverTask');
   const record = await getItem(items, job.item);

@@ -66,13 +66,30 @@ async function showMissing(
   });
 }
 
+/**
+ * A log of the old chain that came while its item is compared. Of a disk that is not compared it takes changes along: the
+ * comparison must begin anew, with that disk in it.
+ */
+async function supersedeLate(context: ReplicationContext, record: ItemRecord, blob: BlobInfo): Promise<void> {
+  const disk = parseDeltaName(blob.name)?.disk ?? '';
+  const row = record.disks.find((each) => each.disk === disk);
+  if (row && row.resync === null && row.joinedAtCycle !== null) {
+    const message = `${blob.name} came while the item was compared, and was set aside.`;
+    await markForResync(context, record.item, [disk], 'LogLost', message);
+    await updateItem(context.storage.items, record.item, (current) =>
+      current.resync ? { ...current, resync: { ...current.resync, isStale: true } } : current,
+    );
+  }
+  await supersedeLog(context, blob);
+}
+
 async function settleOddities(
   context: ReplicationContext,
   record: ItemRecord,
   pending: PendingLogs,
 ): Promise<void> {
   for (const blob of pending.stale) await settleStaleLog(context, record.item, blob);
-  for (const blob of pending.superseded) await supersedeLog(context, blob);
+  for (const blob of pending.superseded) await supersedeLate(context, record, blob);
   for (const blob of pending.unexpected) {
     const expected = formatDeltaName({ item: record.item, cycle: record.appliedCycle + 1, disk: '<disk>' });
     const disks = record.disks.map(({ disk }) => disk).join(' or ');

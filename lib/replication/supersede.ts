@@ -35,6 +35,19 @@ export async function supersedeLog({ storage, fault }: ReplicationContext, blob:
   }
 }
 
+/** The disks that have logs waiting: what those say is missing from the chain once they are set aside. */
+export async function disksWithWaitingLogs(
+  { storage }: ReplicationContext,
+  { item, appliedCycle }: Pick<ItemRecord, 'item' | 'appliedCycle'>,
+): Promise<string[]> {
+  const disks = new Set<string>();
+  for await (const blob of storage.deltas.list(`${item}/`)) {
+    const name = parseDeltaName(blob.name);
+    if (name && name.cycle > appliedCycle) disks.add(name.disk);
+  }
+  return [...disks];
+}
+
 /** Moves every waiting log that is not of the running resynchronization. Under the item's lock. May be repeated. */
 export async function supersedeLogs(context: ReplicationContext, record: ItemRecord): Promise<void> {
   for await (const blob of context.storage.deltas.list(`${record.item}/`)) {

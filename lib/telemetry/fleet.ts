@@ -1,4 +1,5 @@
-// The gauges of all items at one moment, from their rows: whichever process looks sees the same. Read-only.
+// The gauges of all items and source hosts at one moment, from their rows: whichever process looks sees the same. Read-only.
+import { listHosts } from '../auth/hosts.ts';
 import { forEachBounded } from '../merge/bounded.ts';
 import type { ItemRecord } from '../protection/item.ts';
 import { findItem, listItemIds } from '../protection/itemStore.ts';
@@ -43,7 +44,18 @@ function thresholds({ storage }: ReplicationContext): (policy: string) => Promis
   };
 }
 
-/** Sets the gauges of every item. Returns how many there are. */
+/** Hosts that enrolled themselves and were not revoked. One that was never heard of counts from its enrolment. */
+async function sampleHosts(context: ReplicationContext, ageSeconds: (at: Date) => number): Promise<void> {
+  for (const { fabric, name, revokedAt, lastSeenAt, enrolledAt } of await listHosts(context.storage.access)) {
+    if (revokedAt !== null) continue;
+    const age = ageSeconds(new Date(lastSeenAt ?? enrolledAt));
+    telemetryOf(context).record('lifeboat.host.heartbeat.age', age, {
+      host: `${fabric}/${name}`,
+    });
+  }
+}
+
+/** Sets the gauges of every item and host. Returns how many items there are. */
 export async function sampleFleet(context: ReplicationContext): Promise<number> {
   const { storage, clock } = context;
   const telemetry = telemetryOf(context);
@@ -52,6 +64,7 @@ export async function sampleFleet(context: ReplicationContext): Promise<number> 
   const ids: string[] = [];
   for await (const id of listItemIds(storage.vault)) ids.push(id);
   const ageSeconds = (moment: Date): number => Math.max(0, (clock.now().getTime() - moment.getTime()) / 1000);
+  await sampleHosts(context, ageSeconds);
   await forEachBounded(ids, { concurrency: readsAtOnce }, async (item) => {
     const record = await findItem(storage.items, item);
     if (!record) return;

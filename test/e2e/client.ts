@@ -134,6 +134,11 @@ export class SourceHost {
     for (const [key, id] of other.#logIds) this.#logIds.set(key, id);
   }
 
+  /** The next log of the disk follows this one, which somebody else cut. */
+  continueFrom(item: string, disk: string, logId: string): void {
+    this.#logIds.set(`${item}/${disk}`, logId);
+  }
+
   /** A plain Put Blob with the account's key. */
   async putLog(name: string, log: Buffer, metadata: Record<string, string> = {}): Promise<void> {
     await this.storage

@@ -95,10 +95,6 @@ async function live(n: number): Promise<Life> {
   await source.cycle();
   await merged();
 
-  lifecycle.sizes.set('data', {
-    untilCycle: (await lifecycle.record()).appliedCycle,
-    sizeBytes: source.disks.get('data')!.length,
-  });
   source.resize('data', 2 ** 21);
   await survive(() => growDisk(lifecycle.context, item, 'data', 2 ** 21));
   await source.cycle();

@@ -55,6 +55,43 @@ describe('in flight', () => {
     expect(target.calls).toHaveLength(started);
   });
 
+  it('the next window begins beside the last write of the one before, which keeps its data', async () => {
+    const [windowBytes, windowCount] = [4096, 6];
+    const data = Uint8Array.from({ length: windowBytes * windowCount }, (_, index) => 1 + (index >> 9));
+    // Every other sector, so that each is a write of its own: four a window, in the order of the log.
+    const writes = Array.from({ length: data.length / 1024 }, (_, index) => {
+      return { diskOffset: index * 1024, data: data.subarray(index * 1024, index * 1024 + 512) };
+    });
+    const log = logOf(writes);
+    const { entries } = await readHrl(memorySource(log));
+    let started = 0;
+    const disk = new Uint8Array(data.length);
+    const lateWrites: PageTarget = {
+      async writePages(offsetBytes, part) {
+        const turn = started++;
+        // The first write waits until none of the others makes progress any more.
+        for (let round = 0; round < (turn === 0 ? 200 : 2); round++)
+          await new Promise((resolve) => setImmediate(resolve));
+        if (turn === 0) startedBesideFirst = started;
+        disk.set(part, offsetBytes);
+      },
+      clearPages: () => Promise.reject(new Error('nothing is zero')),
+    };
+    let startedBesideFirst = 0;
+    await applyMerge({
+      source: memorySource(log),
+      segments: planMerge(entries),
+      target: lateWrites,
+      windowBytes: 2048,
+      concurrency: 3,
+      order: 'log',
+    });
+    // Both windows whose data is in memory, and not a third over the data of the first.
+    expect(startedBesideFirst).toBe(8);
+    for (const { diskOffset, data: part } of writes)
+      expect(Buffer.compare(disk.subarray(diskOffset, diskOffset + 512), part)).toBe(0);
+  });
+
   it('a failed read is thrown, also when it was the one ahead', async () => {
     const log = memorySource(logOf(scattered));
     const { entries } = await readHrl(log);

@@ -105,7 +105,8 @@ export class Lifecycle {
     return (answer.body ?? {}) as Record<string, unknown>;
   }
 
-  enable(): Promise<Record<string, unknown>> {
+  async enable(): Promise<Record<string, unknown>> {
+    if (!(await this.find())) this.source.startOver();
     return this.call('PUT', `${this.container}/replicationProtectedItems/${item}`, {
       properties: {
         policyId: `${vault}/replicationPolicies/gold`,
@@ -179,23 +180,13 @@ export class Lifecycle {
       for (const { disk, snapshotId } of disks) {
         const expected = this.source.history.get(`${cycle}/${disk}`);
         if (cycle === 0 || expected === undefined) continue;
-        const sizeBytes = this.sizeAt(cycle, disk);
-        const range = { offsetBytes: 0, lengthBytes: sizeBytes };
+        const range = { offsetBytes: 0, lengthBytes: expected.sizeBytes };
         const bytes = await this.storage.replicas.read(replicaName(item, disk), range, snapshotId);
         const found = createHash('sha256').update(bytes).digest('hex');
-        if (found !== expected)
+        if (found !== expected.sha256)
           throw new Error(`recovery point of cycle ${cycle}: disk ${disk} has other bytes`);
       }
     }
     return points.map(({ cycle }) => cycle);
-  }
-
-  /** Sizes of disks before they grew: cycle → size, for `verifiedCycles`. */
-  readonly sizes = new Map<string, { untilCycle: number; sizeBytes: number }>();
-
-  sizeAt(cycle: number, disk: string): number {
-    const earlier = this.sizes.get(disk);
-    if (earlier && cycle <= earlier.untilCycle) return earlier.sizeBytes;
-    return this.source.disks.get(disk)!.length;
   }
 }

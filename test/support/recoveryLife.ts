@@ -90,7 +90,11 @@ export class RecoveryLife {
       digests.set(disk, await this.recoveredDigest(jobId, disk));
     const { appliedCycle } = await this.life.record();
     for (let cycle = appliedCycle; cycle > 0; cycle--)
-      if ([...digests].every(([disk, digest]) => this.life.source.history.get(`${cycle}/${disk}`) === digest))
+      if (
+        [...digests].every(
+          ([disk, digest]) => this.life.source.history.get(`${cycle}/${disk}`)?.sha256 === digest,
+        )
+      )
         return cycle;
     throw new Error('the recovered disks are of no cycle');
   }

@@ -46,13 +46,15 @@ export interface SentLog {
 export class SimulatedSource {
   readonly item: string;
   readonly disks: Map<string, Uint8Array>;
-  /** SHA-256 of the disk as it was when the cycle was cut: `<cycle>/<disk>` → hex. */
-  readonly history = new Map<string, string>();
+  /** The disk as it was when the cycle was cut: `<cycle>/<disk>` → its size and its SHA-256 in hex. */
+  readonly history = new Map<string, { sizeBytes: number; sha256: string }>();
   readonly random: (below: number) => number;
   readonly #api: TestApi;
   readonly #lastLogIds = new Map<string, string>();
   readonly #written = new Set<string>();
   #logCount = 0;
+  /** The cycle that was cut last: one that the service asks for again was lost on its way. */
+  lastCut = 0;
 
   constructor(api: TestApi, item: string, sizes: Record<string, number>, seed = 1) {
     this.#api = api;
@@ -103,6 +105,13 @@ export class SimulatedSource {
     }
   }
 
+  /** Protection begins anew: nothing of the disks is at the service. */
+  startOver(): void {
+    this.#written.clear();
+    this.#lastLogIds.clear();
+    this.lastCut = 0;
+  }
+
   async writePages(disk: string, blobName: string): Promise<void> {
     const bytes = this.#disk(disk);
     for (let offset = 0; offset < bytes.length; offset += 2 ** 20)
@@ -139,16 +148,18 @@ export class SimulatedSource {
   }
 
   #log(disk: string, cycle: number, writes: readonly HrlWrite[], metadata: Record<string, string>): SentLog {
+    const now = this.#api.context.replication.clock.now();
     const uniqueId = stableGuid(this.item, disk, ++this.#logCount);
     const previous = metadata['kind'] === 'resync' ? undefined : this.#lastLogIds.get(disk);
-    const now = this.#api.context.replication.clock.now();
     const bytes = buildHrl(writes, {
       uniqueId,
       createdAt: now,
       ...(previous ? { previousUniqueId: previous } : {}),
     });
     this.#lastLogIds.set(disk, uniqueId);
-    this.history.set(`${cycle}/${disk}`, sha256(this.#disk(disk)).toString('hex'));
+    this.lastCut = cycle;
+    const view = this.#disk(disk);
+    this.history.set(`${cycle}/${disk}`, { sizeBytes: view.length, sha256: sha256(view).toString('hex') });
     return {
       name: `${this.item}/${String(cycle).padStart(12, '0')}/${disk}.hrl`,
       bytes,
@@ -173,6 +184,11 @@ export class SimulatedSource {
   continueFrom(assignment: Assignment): void {
     for (const { disk, delta } of assignment.disks)
       if (delta.previousUniqueId !== null) this.#lastLogIds.set(disk, delta.previousUniqueId);
+  }
+
+  /** The log that was applied last to every disk is the one that was cut last. */
+  agreesWith({ disks }: Assignment): boolean {
+    return disks.every(({ disk, delta }) => delta.previousUniqueId === (this.#lastLogIds.get(disk) ?? null));
   }
 
   /** One ordinary cycle, from the assignment to the upload. */

@@ -38,6 +38,25 @@ it('tells age of point and queue of every item, and what part of its objective t
     pausedAt: '2026-01-01T00:00:00.000Z',
   }));
 
+  const hosts = [
+    { id: 'h1', lastSeenAt: new Date().toISOString(), revokedAt: null },
+    { id: 'h2', lastSeenAt: new Date().toISOString(), revokedAt: new Date().toISOString() },
+  ];
+  for (const host of hosts) {
+    const value = {
+      ...{
+        ...host,
+        name: host.id,
+        fabric: 'site1',
+        publicKey: null,
+        entraObjectId: null,
+        agentVersion: null,
+      },
+      ...{ enrolledAt: '2026-01-01T00:00:00.000Z', tokens: [] },
+    };
+    await storage.access.transact('hosts', [{ kind: 'put', key: host.id, value }]);
+  }
+
   const telemetry = recordedTelemetry();
   const now = new Date(Date.now() + 3_600_000);
   expect(await sampleFleet({ ...first.context, telemetry, clock: { now: () => now } })).toBe(3);
@@ -54,4 +73,7 @@ it('tells age of point and queue of every item, and what part of its objective t
   expect(value('lifeboat.queue.age', 'vm-1')).toBe(0);
   expect(value('lifeboat.queue.age', 'vm-2')).toBeGreaterThan(3500);
   expect(value('lifeboat.queue.bytes', 'vm-2')).toBeGreaterThan(0);
+  const ages = telemetry.values.filter(({ metric }) => metric === 'lifeboat.host.heartbeat.age');
+  expect(ages.map(({ attributes }) => attributes['host'])).toEqual(['site1/h1']);
+  expect(ages[0]?.value).toBeGreaterThan(3500);
 });
