@@ -7,6 +7,7 @@ import { hostBench } from './host/group.ts';
 import { hrlBench } from './hrl/group.ts';
 import { type BenchGroup, formatTable, type Measurement } from './measurements.ts';
 import { mergeBench } from './merge/group.ts';
+import { protectionBench } from './protection/group.ts';
 import { replicationBench } from './replication/group.ts';
 import { resyncBench } from './resync/group.ts';
 
@@ -17,6 +18,7 @@ const groups: Record<string, BenchGroup> = {
   merge: mergeBench,
   hrl: hrlBench,
   resync: resyncBench,
+  protection: protectionBench,
 };
 
 function listOfGroups(): string {

@@ -13,6 +13,7 @@ import type { Demo } from './demo.ts';
 import { findGuest, systemDiskMiB } from './guest.ts';
 import { startDemoHost, type DemoHost } from './localHost.ts';
 import { Narrator } from './narrator.ts';
+import { showNight } from './night.ts';
 import { protectMachine } from './protect.ts';
 import { tell } from './story.ts';
 import { TrackedDisk } from './trackedDisk.ts';
@@ -64,7 +65,7 @@ async function perform(stage: Stage, { service }: DemoHost): Promise<boolean> {
     const dataDirectory = join(folder, 'lifeboat');
     const connections = { client, vault, blobs, itemSegments, dataDirectory };
     const demo: Demo = { narrator, signal, root, folder, guest, disks, ...connections };
-    return await tell(demo);
+    return (await tell(demo)) && (await showNight(narrator));
   } finally {
     for (const disk of disks) await disk.close();
   }

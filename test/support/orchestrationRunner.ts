@@ -63,10 +63,6 @@ interface Instance {
   attempt: number;
 }
 
-interface Replay {
-  asked: Asked | undefined;
-}
-
 const firstRetryMs = 5000;
 const longestRetryMs = 30 * 60_000;
 
@@ -92,6 +88,37 @@ function contextOf(input: object, now: () => Date): OrchestrationContext {
       Task: { any: (tasks: Asked[]) => task({ kind: 'any', tasks }) },
     },
   } as unknown as OrchestrationContext;
+}
+
+/** An orchestration as it was recorded. */
+export type RecordedInstance = Pick<Instance, 'kind' | 'input' | 'startedAt' | 'history'>;
+
+/** Replays the history; returns what the orchestrator asks for next, undefined at its end. Throws when it asks for something else. */
+function replay({ kind, input, startedAt, history }: RecordedInstance): Asked | undefined {
+  let now = startedAt;
+  const generator = orchestrators[kind](contextOf(input, () => new Date(now)));
+  const step = (value: unknown) => generator.next(value as never) as IteratorResult<unknown, void>;
+  let result = step(undefined);
+  for (const entry of history) {
+    if (result.done) throw new Error(`${kind} is not deterministic: it ended before ${entry.asked}`);
+    const asked = textOf(result.value as Asked);
+    if (asked !== entry.asked)
+      throw new Error(`${kind} is not deterministic: ${asked} instead of ${entry.asked}`);
+    now = entry.at;
+    if (entry.asked.includes('"any"')) {
+      // The task of the pair that fired is completed.
+      const tasks = (result.value as { tasks: { kind: string; isCompleted?: boolean }[] }).tasks;
+      for (const each of tasks) each.isCompleted = each.kind === entry.value;
+    }
+    result = step(entry.value);
+  }
+  return result.done ? undefined : (result.value as Asked);
+}
+
+/** As `replay`; what is asked for as the text that histories hold. */
+export function replayHistory(instance: RecordedInstance): string | undefined {
+  const asked = replay(instance);
+  return asked && textOf(asked);
 }
 
 export class OrchestrationRunner implements OrchestrationClient {
@@ -127,29 +154,6 @@ export class OrchestrationRunner implements OrchestrationClient {
     for (const id of [...this.instances.keys()]) await this.#advance(id);
   }
 
-  /** Replays the history; returns what the orchestrator asks for next, undefined at its end. */
-  #replay(instance: Instance): Replay {
-    let now = instance.startedAt;
-    const generator = orchestrators[instance.kind](contextOf(instance.input, () => new Date(now)));
-    const step = (value: unknown) => generator.next(value as never) as IteratorResult<unknown, void>;
-    let result = step(undefined);
-    for (const entry of instance.history) {
-      if (result.done)
-        throw new Error(`${instance.kind} is not deterministic: it ended before ${entry.asked}`);
-      const asked = textOf(result.value as Asked);
-      if (asked !== entry.asked)
-        throw new Error(`${instance.kind} is not deterministic: ${asked} instead of ${entry.asked}`);
-      now = entry.at;
-      if (entry.asked.includes('"any"')) {
-        // The timer of the pair is completed when it was the one that fired.
-        const tasks = (result.value as { tasks: { kind: string; isCompleted?: boolean }[] }).tasks;
-        for (const each of tasks) each.isCompleted = each.kind === entry.value;
-      }
-      result = step(entry.value);
-    }
-    return { asked: result.done ? undefined : (result.value as Asked) };
-  }
-
   async #advance(id: string): Promise<void> {
     const instance = this.instances.get(id);
     if (!instance || instance.isOver || instance.isRunning) return;
@@ -163,7 +167,7 @@ export class OrchestrationRunner implements OrchestrationClient {
 
   /** One task of the instance; false when it has to wait, or is over. */
   async #step(instance: Instance): Promise<boolean> {
-    const { asked } = this.#replay(instance);
+    const asked = replay(instance);
     if (!asked) {
       instance.isOver = true;
       return false;
