@@ -1,5 +1,6 @@
 // The ARM envelope: resource ids, api-version, long-running operations, lists.
 import { LifeboatError } from '../errors.ts';
+import { percentOf } from '../jobs/job.ts';
 import type { JobRecord } from '../jobs/job.ts';
 import type { ApiContext, ApiResponse } from './http.ts';
 import { findQuery } from './query.ts';
@@ -121,7 +122,7 @@ export function operationStatus(job: JobRecord, now: Date): ApiResponse {
       status: job.operation,
       startTime: job.startTime ?? job.createdAt,
       endTime: isRunning ? null : (job.endTime ?? null),
-      percentComplete: null,
+      percentComplete: isRunning ? percentOf(job) : null,
       properties: null,
       error:
         job.operation === 'Failed' && error

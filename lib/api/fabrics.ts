@@ -11,14 +11,19 @@ import type { FabricRecord } from '../vault/resources.ts';
 import { resource, resourceId } from './arm.ts';
 import { done } from './completedJobs.ts';
 import type { ApiContext, RoutedRequest } from './http.ts';
-import { fabricProperties } from './models/fabrics.ts';
+import { fabricProperties, hyperVSiteDetails, vmmDetails } from './models/fabrics.ts';
 import { resourceOf } from './models/wire.ts';
 import { requireResourceName } from './names.ts';
 import { operation, otherScenario } from './operation.ts';
 import { fabricPath as path } from './paths.ts';
 import { pageOfAll } from './paging.ts';
 
-const fabricModel = resourceOf('Fabric', fabricProperties);
+const fabricModel = resourceOf(
+  'Fabric',
+  fabricProperties.extend({
+    customDetails: z.discriminatedUnion('instanceType', [hyperVSiteDetails, vmmDetails]),
+  }),
+);
 /** Whose last sign of life is older is shown as not connected. */
 export const silentMs = 30 * 60_000;
 

@@ -51,7 +51,7 @@ const operationStatusModel = z
   })
   .meta({ id: 'OperationStatus' });
 
-export const jobError = ({ code, message }: ErrorRecord, at: string, taskId: string) => ({
+const jobError = ({ code, message }: ErrorRecord, at: string, taskId: string) => ({
   serviceErrorDetails: {
     ...{ code, message },
     possibleCauses: errorCatalogue[code].possibleCauses,
@@ -130,7 +130,7 @@ async function getJobRecord(context: ApiContext, id: string): Promise<JobRecord>
 const isKey = (id: string): boolean => /^[0-9a-z-]{1,100}$/i.test(id);
 
 /** Throws `ResourceNotFound`, also for a name that no job can have. */
-export async function getJob(context: ApiContext, id: string): Promise<JobRecord> {
+async function getJob(context: ApiContext, id: string): Promise<JobRecord> {
   if (isKey(id)) return getJobRecord(context, id);
   throw new LifeboatError('ResourceNotFound', `Job "${id.slice(0, 100)}" does not exist.`, {
     target: id.slice(0, 100),

@@ -174,7 +174,7 @@ const verbOperations = verbs.map(({ id, segment, access, body }): Operation =>
   operation<unknown>({
     ...{ id: `ReplicationRecoveryPlans_${id}`, verb: 'POST', path: `${path}/${segment}`, access },
     ...{ state: 'later', answers: 'job', answer: planModel, ...(body ? { body } : {}) },
-    summary: `Starts ${segment} of all machines of the plan. Checked, then refused: needs the failover engine.`,
+    summary: `Starts ${segment} of all machines of the plan. Checked, then refused: plans do not run yet.`,
     handler: async (context, { params }) => {
       await getStored(vaultOf(context), plans, params['plan'] ?? '');
       throw notAvailable(`${segment} of recovery plans`);

@@ -58,7 +58,7 @@ export const mappings: Kind<MappingRecord> = {
 /** The one container that a Hyper-V site has. */
 export const containerOf = ({ internalId }: FabricRecord): string => `cloud_${internalId}`;
 
-export async function findResource<T>(vault: TablePort, kind: Kind<T>, key: string): Promise<T | undefined> {
+async function findResource<T>(vault: TablePort, kind: Kind<T>, key: string): Promise<T | undefined> {
   const row = await vault.find(kind.partition, key.toLowerCase());
   return row && kind.schema.parse(row.value);
 }

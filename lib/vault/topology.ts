@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto';
 import * as z from 'zod';
 import { LifeboatError } from '../errors.ts';
 import type { TablePort } from '../storage/ports.ts';
-import { changeStored, listStored } from './collection.ts';
+import { changeStored } from './collection.ts';
 import type { Collection } from './collection.ts';
 import { fabrics } from './resources.ts';
 
@@ -121,14 +121,4 @@ export async function storeTopology(
     { key: about.fabric },
     (fabric) => fabric && { ...fabric, clouds: report.clouds },
   );
-}
-
-/** Networks that were mapped, for those who choose a target network: the mapping of this network, if there is one. */
-export async function findNetworkMapping(
-  vault: TablePort,
-  fabric: string,
-  ofNetwork: string,
-): Promise<NetworkMapping | undefined> {
-  const all = await listStored(vault, networkMappings);
-  return all.find((mapping) => mapping.fabric === fabric && mapping.network === ofNetwork);
 }

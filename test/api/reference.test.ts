@@ -59,7 +59,7 @@ function testOf(
 
 const stateText: Record<Operation['state'], string> = {
   works: 'works',
-  later: 'checked, then 501 or 409: needs the failover engine',
+  later: 'checked, then 501: plans do not run yet',
   other: '400: other scenario',
 };
 

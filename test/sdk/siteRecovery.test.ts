@@ -243,7 +243,7 @@ describe('protecting a machine', () => {
     });
   });
 
-  it('makes a recovery plan of machines, and refuses what it cannot start yet with the reason', async () => {
+  it('makes a recovery plan of machines, and refuses what it cannot start yet', async () => {
     const { id } = await client.replicationProtectedItems.get(...item('vm-1'));
     const plan = await client.replicationRecoveryPlans.beginCreateAndWait(...where, 'plan', {
       properties: {
@@ -269,12 +269,35 @@ describe('protecting a machine', () => {
       client.replicationProtectedItems.list(...where, { filter: "recoveryPlanName eq 'plan'" }),
     );
     expect(inPlan.map(({ name }) => name)).toEqual(['vm-1']);
-    await expect(
-      client.replicationProtectedItems.beginTestFailover(...item('vm-1'), {
-        properties: { failoverDirection: 'PrimaryToRecovery', networkType: 'NoNetworkAttachAsInput' },
-      }),
-    ).rejects.toMatchObject({ statusCode: 501, code: 'NotAvailable' });
+    const verb = client.replicationRecoveryPlans.beginTestFailover(...where, 'plan', {
+      properties: { failoverDirection: 'PrimaryToRecovery', networkType: 'NoNetworkAttachAsInput' },
+    });
+    await expect(verb).rejects.toMatchObject({ statusCode: 501, code: 'NotAvailable' });
     await client.replicationRecoveryPlans.beginDeleteAndWait(...where, 'plan');
+  });
+
+  it('tests a failover and cleans up', async () => {
+    await client.replicationProtectedItems.beginTestFailoverAndWait(...item('vm-1'), {
+      properties: {
+        failoverDirection: 'PrimaryToRecovery',
+        networkType: 'NoNetworkAttachAsInput',
+        providerSpecificDetails: { instanceType: 'HyperVReplicaAzure' },
+      },
+    });
+    await eventually('the test machine stands', async () => {
+      const { properties } = await client.replicationProtectedItems.get(...item('vm-1'));
+      const isReady = properties?.allowedOperations?.includes('TestFailoverCleanup') === true;
+      return isReady && properties?.testFailoverState !== 'None' ? true : undefined;
+    });
+    await client.replicationProtectedItems.beginTestFailoverCleanupAndWait(...item('vm-1'), {
+      properties: { comments: 'as expected' },
+    });
+    await eventually('the test is cleaned up', async () => {
+      const { properties } = await client.replicationProtectedItems.get(...item('vm-1'));
+      return properties?.testFailoverState === 'None' ? true : undefined;
+    });
+    const commit = client.replicationProtectedItems.beginFailoverCommit(...item('vm-1'));
+    await expect(commit).rejects.toMatchObject({ statusCode: 409, code: 'OperationNotSupportedInState' });
   });
 
   it('disables protection', async () => {

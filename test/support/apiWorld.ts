@@ -16,13 +16,13 @@ export const properties = (response: ApiResponse) =>
 export const values = (response: ApiResponse) =>
   (response.body as { value: Record<string, unknown>[] }).value;
 
-export const topology = {
+const topology = {
   networks: [{ id: 'net1', name: 'Production', subnets: [{ name: 'default', addresses: ['10.0.0.0/24'] }] }],
   logicalNetworks: [{ id: 'logical1', name: 'Logical' }],
   storageClassifications: [{ id: 'fast', name: 'Fast' }],
 };
 
-export const azureNetwork =
+const azureNetwork =
   '/subscriptions/s1/resourceGroups/rg/providers/Microsoft.Network/virtualNetworks/recovery';
 
 async function protectMachine(api: TestApi, container: string): Promise<string> {

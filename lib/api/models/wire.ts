@@ -26,9 +26,3 @@ export function resourceOf<T extends z.ZodType>(id: string, properties: T) {
     })
     .meta({ id });
 }
-
-export function pageOf<T extends z.ZodType>(id: string, value: T) {
-  return z
-    .strictObject({ value: z.array(value), nextLink: z.string().nullable() })
-    .meta({ id, description: 'One page. nextLink is complete and absolute; null on the last page.' });
-}
