@@ -40,7 +40,11 @@ export async function uploadBlocks(upload: BlockUpload): Promise<void> {
   try {
     const send = async (bytes: Uint8Array, index: number): Promise<void> => {
       if (index >= maxBlocks)
-        throw new AgentError('LogTooLarge', 'The log has too many blocks for one blob.', 'Make smaller cycles.');
+        throw new AgentError(
+          'LogTooLarge',
+          'The log has too many blocks for one blob.',
+          'Make smaller cycles.',
+        );
       const id = Buffer.from(`${attempt}-${String(index).padStart(6, '0')}`).toString('base64');
       ids[index] = id;
       await limiter?.take(bytes.length, signal);

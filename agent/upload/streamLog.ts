@@ -16,7 +16,11 @@ export interface StreamedLog extends Pick<BlockUpload, 'blocksUrl' | 'limiter' |
 }
 
 /** The pieces of the log in the order of the file, the header as it is at the end. */
-async function* piecesOf({ writes, header, totals }: StreamedLog): AsyncGenerator<Uint8Array, void, undefined> {
+async function* piecesOf({
+  writes,
+  header,
+  totals,
+}: StreamedLog): AsyncGenerator<Uint8Array, void, undefined> {
   const encoder = new HrlEncoder(header);
   const expected = closedHeaderOf(header, totals);
   const start = encoder.start();
@@ -38,7 +42,7 @@ async function* blocksOf(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<Uint
   let block = Buffer.allocUnsafe(blockBytes);
   let filled = 0;
   for await (const piece of pieces) {
-    for (let done = 0; done < piece.length; ) {
+    for (let done = 0; done < piece.length;) {
       const count = Math.min(piece.length - done, blockBytes - filled);
       block.set(piece.subarray(done, done + count), filled);
       done += count;
@@ -66,6 +70,13 @@ export async function streamLog(log: StreamedLog): Promise<{ sha256: string; siz
   let sha256 = '';
   const { blocksUrl, limiter, signal, onProgress, statement } = log;
   const commit = (): LogStatement => ({ ...statement, sha256: (sha256 = hash.digest('hex')) });
-  await uploadBlocks({ blocks: blocksOf(hashed()), blocksUrl, statement: commit, limiter, signal, onProgress });
+  await uploadBlocks({
+    blocks: blocksOf(hashed()),
+    blocksUrl,
+    statement: commit,
+    limiter,
+    signal,
+    onProgress,
+  });
   return { sha256, sizeBytes };
 }

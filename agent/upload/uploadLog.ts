@@ -66,8 +66,7 @@ async function putLog({
     await limiter?.take(sizeBytes, signal);
     await client.upload(
       small ??
-        (() =>
-          Readable.from(chunksOf(source, chunkBytes), { objectMode: false, highWaterMark: chunkBytes })),
+        (() => Readable.from(chunksOf(source, chunkBytes), { objectMode: false, highWaterMark: chunkBytes })),
       sizeBytes,
       {
         metadata: logMetadata(statement),
@@ -84,6 +83,9 @@ async function putLog({
   }
 }
 
-async function* chunksOf(source: RandomAccessSource, bytesEach: number): AsyncGenerator<Uint8Array, void, undefined> {
+async function* chunksOf(
+  source: RandomAccessSource,
+  bytesEach: number,
+): AsyncGenerator<Uint8Array, void, undefined> {
   for await (const { bytes } of readSequentially(source, bytesEach)) yield bytes;
 }
