@@ -2,6 +2,7 @@
 // because the storage SDK alone takes longer to load than most commands take.
 import { Command } from 'commander';
 import packageJson from '../package.json' with { type: 'json' };
+import { agentCommand } from './agent/command.ts';
 import { costCommand } from './cost/command.ts';
 import { hrlCommand } from './hrl/command.ts';
 import type { Io } from './io.ts';
@@ -19,7 +20,7 @@ export function program(io: Io, isJson: boolean): Command {
     .version(packageJson.version, '--version', 'print the version')
     .option('--json', 'print one JSON document on stdout, results and errors alike')
     .addHelpText('after', afterHelp);
-  root.addCommand(hrlCommand(io)).addCommand(uploadCommand(io)).addCommand(costCommand(io));
+  root.addCommand(agentCommand(io)).addCommand(hrlCommand(io)).addCommand(uploadCommand(io)).addCommand(costCommand(io));
   configure(root, io, isJson);
   return root;
 }

@@ -21,6 +21,8 @@ export interface BlockUpload {
   blocksUrl: string;
   /** Asked when all blocks have arrived. */
   statement: () => LogStatement;
+  /** Takes the place of a log of that name. Default: `LogExists`. */
+  replaces?: boolean;
   /** Blocks in flight, default 4. */
   concurrency?: number;
   limiter?: BandwidthLimiter | undefined;
@@ -57,7 +59,8 @@ export async function uploadBlocks(upload: BlockUpload): Promise<void> {
     };
     await pMap(blocks, send, { concurrency, ...(signal ? { signal } : {}) });
     const metadata = logMetadata(statement());
-    await client.commitBlockList(ids, { ...abort, metadata, conditions: { ifNoneMatch: '*' } });
+    const conditions = upload.replaces === true ? {} : { ifNoneMatch: '*' };
+    await client.commitBlockList(ids, { ...abort, metadata, conditions });
   } catch (error) {
     if (hasServiceCode(error, ...logExistsCodes)) throw logExists(error);
     throw uploadError(error, 'uploading the log', signal);

@@ -7,7 +7,7 @@ import { assertInvariant } from '../../lib/errors.ts';
 import { blockBytes, uploadBlocks, type BlockUpload } from './blockUpload.ts';
 import type { LogStatement } from './logStatement.ts';
 
-export interface StreamedLog extends Pick<BlockUpload, 'blocksUrl' | 'limiter' | 'signal' | 'onProgress'> {
+export interface StreamedLog extends Pick<BlockUpload, 'blocksUrl' | 'replaces' | 'limiter' | 'signal' | 'onProgress'> {
   writes: AsyncIterable<HrlWrite>;
   header: HrlWriterOptions;
   /** What the writes add up to, exactly: it is in the header, which is sent first. */
@@ -68,10 +68,10 @@ export async function streamLog(log: StreamedLog): Promise<{ sha256: string; siz
     }
   }
   let sha256 = '';
-  const { blocksUrl, limiter, signal, onProgress, statement } = log;
+  const { blocksUrl, replaces = false, limiter, signal, onProgress, statement } = log;
   const commit = (): LogStatement => ({ ...statement, sha256: (sha256 = hash.digest('hex')) });
   await uploadBlocks({
-    blocks: blocksOf(hashed()),
+    blocks: blocksOf(hashed()), replaces,
     blocksUrl,
     statement: commit,
     limiter,

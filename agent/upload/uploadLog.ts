@@ -36,7 +36,7 @@ export async function uploadLog(upload: LogUpload): Promise<void> {
   const { source, blocksUrl, statement } = upload;
   if (blocksUrl === undefined || source.sizeBytes <= blockBytes) return putLog(upload);
   const { limiter, signal, onProgress } = upload;
-  const blocks = chunksOf(source, blockBytes);
+  const blocks = fileBlocks(source);
   await uploadBlocks({ blocks, blocksUrl, statement: () => statement, limiter, signal, onProgress });
 }
 
@@ -81,6 +81,11 @@ async function putLog({
     if (hasServiceCode(error, ...logExistsCodes)) throw logExists(error);
     throw uploadError(error, 'uploading the log', signal);
   }
+}
+
+/** The blocks of a log that lies in a file. */
+export function fileBlocks(source: RandomAccessSource): AsyncIterable<Uint8Array> {
+  return chunksOf(source, blockBytes);
 }
 
 async function* chunksOf(
