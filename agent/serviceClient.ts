@@ -81,7 +81,13 @@ export interface InventoryReport {
     osType?: 'Windows' | 'Linux' | 'Other';
     cpuCount?: number;
     memoryMb?: number;
-    disks: { id: string; name?: string; sizeBytes: number; type?: 'OperatingSystem' | 'DataDisk'; logicalSectorBytes?: number }[];
+    disks: {
+      id: string;
+      name?: string;
+      sizeBytes: number;
+      type?: 'OperatingSystem' | 'DataDisk';
+      logicalSectorBytes?: number;
+    }[];
   }[];
 }
 
@@ -117,11 +123,17 @@ export interface ServiceClient {
   /** What the host could not do, with the time at which to try again; null: not by itself. */
   reportFailure(item: string, failure: SourceFailure): Promise<{ nextAttemptAt: string | null }>;
   /** How far a comparison is; whether it is still wanted. */
-  reportComparison(item: string, progress: ComparisonReport): Promise<{ isCurrent: boolean; isPaused: boolean }>;
+  reportComparison(
+    item: string,
+    progress: ComparisonReport,
+  ): Promise<{ isCurrent: boolean; isPaused: boolean }>;
   /** Digests of a replica that is resynchronized. */
   digests(scope: { item: string; disk: string; generation: number }): DigestsClient;
   /** A manifest of the source's digests, for a scrub. May be called twice. */
-  putScrubDigests(at: { item: string; disk: string; scrubId: string; segment: number }, manifest: Uint8Array): Promise<void>;
+  putScrubDigests(
+    at: { item: string; disk: string; scrubId: string; segment: number },
+    manifest: Uint8Array,
+  ): Promise<void>;
   completeScrub(item: string, scrubId: string, cycle: number): Promise<void>;
   /** Replaces the host's earlier report. */
   putInventory(site: string, report: InventoryReport): Promise<void>;

@@ -139,7 +139,12 @@ export class ServiceConnection {
     const { maxTries = 5, retryDelayMs = 500, signal, key } = this.#settings;
     let isRefused = false;
     for (let attempt = 1; ; attempt++) {
-      const outcome: RawAnswer | { problem: string; cause: unknown } = await this.#send({ method, path, body, isRefused }).catch((error: unknown) => {
+      const outcome: RawAnswer | { problem: string; cause: unknown } = await this.#send({
+        method,
+        path,
+        body,
+        isRefused,
+      }).catch((error: unknown) => {
         signal?.throwIfAborted();
         if (error instanceof AgentError || error instanceof ServiceError) throw error;
         return { problem: causeText(error), cause: error };
@@ -184,7 +189,10 @@ export class ServiceConnection {
   }
 }
 
-function contentOf({ json, bytes }: RequestBody): { type: string; data: string | Uint8Array<ArrayBuffer> } | undefined {
+function contentOf({
+  json,
+  bytes,
+}: RequestBody): { type: string; data: string | Uint8Array<ArrayBuffer> } | undefined {
   if (bytes !== undefined) return { type: 'application/octet-stream', data: new Uint8Array(bytes) };
   return json === undefined ? undefined : { type: 'application/json', data: JSON.stringify(json) };
 }

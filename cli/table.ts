@@ -14,7 +14,8 @@ const cut = (text: string, chars: number): string =>
 export function formatTable(heading: readonly string[], rows: readonly (readonly string[])[]): string {
   const cells = [heading, ...rows.map((row) => row.map(clean))];
   const widths = heading.map((_, column) => Math.max(...cells.map((row) => row[column]?.length ?? 0)));
-  const sum = (): number => widths.reduce((total, width) => total + width, 0) + gap.length * (widths.length - 1);
+  const sum = (): number =>
+    widths.reduce((total, width) => total + width, 0) + gap.length * (widths.length - 1);
   while (sum() > lineChars) {
     // The last column gives way first, then whichever is widest.
     const last = widths.length - 1;
@@ -25,6 +26,9 @@ export function formatTable(heading: readonly string[], rows: readonly (readonly
     if (widths[widest] === width) break;
   }
   const line = (row: readonly string[]): string =>
-    row.map((cell, column) => cut(cell, widths[column] ?? 0).padEnd(widths[column] ?? 0)).join(gap).trimEnd();
+    row
+      .map((cell, column) => cut(cell, widths[column] ?? 0).padEnd(widths[column] ?? 0))
+      .join(gap)
+      .trimEnd();
   return `${cells.map(line).join('\n')}\n`;
 }

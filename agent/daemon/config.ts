@@ -12,7 +12,10 @@ const units = { '': 1, k: 1024, m: 1024 ** 2, g: 1024 ** 3, t: 1024 ** 4 } as co
 
 /** Bytes: a number, or text such as `64 MiB`. */
 const bytes = z
-  .union([z.number().int().min(0), z.string().regex(/^\d+\s*([KMGT]i?B?|B)?$/i, 'must be bytes such as 64MiB')])
+  .union([
+    z.number().int().min(0),
+    z.string().regex(/^\d+\s*([KMGT]i?B?|B)?$/i, 'must be bytes such as 64MiB'),
+  ])
   .transform((value) => {
     if (typeof value === 'number') return value;
     const unit = (/[KMGT]/i.exec(value)?.[0] ?? '').toLowerCase() as keyof typeof units;
@@ -47,18 +50,14 @@ const bandwidth = z
       )
       .default([]),
   })
-  .transform(
-    ({ limit, timeZone, hours }): BandwidthSchedule => ({
-      timeZone,
-      bytesPerSecond: limit,
-      hours: hours.map(
-        ({ days, from, to, limit: bytesPerSecond }): BandwidthHours => ({
-          days: days.map((day) => dayNames.indexOf(day)),
-          ...{ startMinute: from, endMinute: to, bytesPerSecond },
-        }),
-      ),
-    }),
-  );
+  .transform(({ limit, timeZone, hours }): BandwidthSchedule => ({
+    timeZone,
+    bytesPerSecond: limit,
+    hours: hours.map(({ days, from, to, limit: bytesPerSecond }): BandwidthHours => ({
+      days: days.map((day) => dayNames.indexOf(day)),
+      ...{ startMinute: from, endMinute: to, bytesPerSecond },
+    })),
+  }));
 
 const program = {
   command: z.array(z.string().min(1)).min(1),
@@ -88,7 +87,7 @@ const disk = z.strictObject({
   type: z.enum(['OperatingSystem', 'DataDisk']).optional(),
   /** `qemu`: device or node of the disk inside QEMU. */
   device: z.string().min(1).optional(),
-  /** `qemu`: needed for machines that are off when the agent starts. */
+  /** Needed where there is no `path` to look at. */
   sizeBytes: bytes.optional(),
   /** `hrlFolder`: where Hyper-V leaves the logs of this disk. */
   logs: z.string().min(1).optional(),
@@ -105,6 +104,8 @@ const machine = z
     osType: z.enum(['Windows', 'Linux', 'Other']).default('Other'),
     cpuCount: z.number().int().min(1).max(4096).optional(),
     memoryMb: z.number().int().min(1).optional(),
+    /** Seconds between two cycles, whatever the policy says. */
+    intervalSeconds: z.number().min(0.1).max(86_400).optional(),
     tracker: tracker.default({ kind: 'scan', workers: 2 }),
     disks: z.array(disk).min(1).max(64),
   })
@@ -116,6 +117,13 @@ const machine = z
           code: 'custom',
           path: ['disks', index, needed[kind]],
           message: `is needed by a tracker of kind ${kind}`,
+        });
+    for (const [index, each] of disks.entries())
+      if (each.path === undefined && each.sizeBytes === undefined)
+        context.addIssue({
+          code: 'custom',
+          path: ['disks', index, 'sizeBytes'],
+          message: 'is needed without a path',
         });
     if (new Set(disks.map((each) => each.id)).size < disks.length)
       context.addIssue({ code: 'custom', path: ['disks'], message: 'two disks have the same id' });
@@ -159,7 +167,8 @@ const action = 'Correct the file; docs/agent.md describes every field.';
 
 /** Makes every path absolute, relative to the folder of the file. */
 function resolvePaths(found: z.infer<typeof config>, path: string): AgentConfig {
-  const at = (text: string): string => (/^nbd(\+unix)?:\/\//.test(text) ? text : resolve(dirname(path), text));
+  const at = (text: string): string =>
+    /^nbd(\+unix)?:\/\//.test(text) ? text : resolve(dirname(path), text);
   const optional = <Key extends string>(key: Key, text: string | undefined) =>
     text === undefined ? {} : ({ [key]: at(text) } as Record<Key, string>);
   return {
@@ -174,8 +183,14 @@ function resolvePaths(found: z.infer<typeof config>, path: string): AgentConfig 
     machines: found.machines.map((each) => ({
       ...each,
       tracker:
-        each.tracker.kind === 'qemu' ? { ...each.tracker, qmpSocket: at(each.tracker.qmpSocket) } : each.tracker,
-      disks: each.disks.map((row) => ({ ...row, ...optional('path', row.path), ...optional('logs', row.logs) })),
+        each.tracker.kind === 'qemu'
+          ? { ...each.tracker, qmpSocket: at(each.tracker.qmpSocket) }
+          : each.tracker,
+      disks: each.disks.map((row) => ({
+        ...row,
+        ...optional('path', row.path),
+        ...optional('logs', row.logs),
+      })),
     })),
   };
 }

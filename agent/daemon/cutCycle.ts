@@ -64,15 +64,21 @@ export async function cutCycle(context: ItemContext, assignment: Assignment): Pr
     .map((each) => totalsOfExtents(joinGaps(frozenDiskOf(cycle, each).extents)).dataBytes)
     .reduce((sum, bytes) => sum + bytes, 0);
   const room = await spool.reserve(dataBytes);
-  if (!room) context.log(`${item}: the spool has no room for ${dataBytes} bytes; only the changed blocks are kept`);
+  if (!room)
+    context.log(`${item}: the spool has no room for ${dataBytes} bytes; only the changed blocks are kept`);
   const logs: PendingLog[] = [];
   try {
     context.report({ doing: 'making logs' });
     for (const each of disks)
-      logs.push(room ? await writeLog(context, cycle, each, assignment.nextCycle ?? 0) : streamedLog(each.disk));
+      logs.push(
+        room ? await writeLog(context, cycle, each, assignment.nextCycle ?? 0) : streamedLog(each.disk),
+      );
   } finally {
     room?.release();
   }
   await cycle.check?.();
-  await state.update({ pending: pendingOf(cycle, assignment, logs), lastFrozenAt: cycle.takenAt.toISOString() });
+  await state.update({
+    pending: pendingOf(cycle, assignment, logs),
+    lastFrozenAt: cycle.takenAt.toISOString(),
+  });
 }

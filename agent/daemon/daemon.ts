@@ -3,7 +3,12 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { serviceClient, type Assignment, type InventoryReport, type ServiceClient } from '../serviceClient.ts';
+import {
+  serviceClient,
+  type Assignment,
+  type InventoryReport,
+  type ServiceClient,
+} from '../serviceClient.ts';
 import type { ChangeTracker } from '../track/tracker.ts';
 import { BandwidthLimiter } from '../upload/bandwidth.ts';
 import { AssignmentFeed } from './assignmentFeed.ts';
@@ -17,7 +22,7 @@ import { ItemStateFile } from './itemState.ts';
 import { serviceSettings } from './serviceAccess.ts';
 import { Spool } from './spool.ts';
 import { writeStatus, type AgentStatus } from './statusFile.ts';
-import { createTracker } from './trackers.ts';
+import { createTracker, logFoldersOf } from './trackers.ts';
 
 export interface DaemonOptions {
   config: AgentConfig;
@@ -70,7 +75,9 @@ class Daemon {
       this.#every(config.pollSeconds * 1000, () => this.#findItems()),
     ]);
     await Promise.all([...this.#items.values()].map(({ done }) => done));
-    await Promise.all([...this.#items.values()].map(({ context }) => context.tracker.close().catch(() => undefined)));
+    await Promise.all(
+      [...this.#items.values()].map(({ context }) => context.tracker.close().catch(() => undefined)),
+    );
     await this.#writeStatus();
   }
 
@@ -138,7 +145,9 @@ class Daemon {
       ...{ item, folder, tracker, report, signal, log, open: undefined },
       ...{ client: this.#client, feed: this.#feed, spool: this.#spool, limiter: this.#limiter },
       state: await ItemStateFile.open(join(config.stateFolder, 'items'), item),
+      logFolders: logFoldersOf(machine),
       pageWrites: config.pageWrites,
+      intervalSeconds: machine.intervalSeconds,
     };
     running.context = context;
     running.done = new ItemRunner(context, config.pollSeconds * 1000).run().then(async () => {
@@ -156,7 +165,10 @@ class Daemon {
       ...{ version: 1, pid: process.pid, startedAt: this.#startedAt, updatedAt: new Date().toISOString() },
       service: this.#service,
       spool: { usedBytes, quotaBytes, fullAt: this.#fullAt?.toISOString() ?? null },
-      machines: config.machines.map(({ id }) => ({ machine: id, problem: this.#machineProblems.get(id) ?? null })),
+      machines: config.machines.map(({ id }) => ({
+        machine: id,
+        problem: this.#machineProblems.get(id) ?? null,
+      })),
       items: [...this.#items].map(([item, { machine, context, activity }]) => ({
         ...{ item, machine, activity },
         appliedCycle: context.state.current.appliedCycle,

@@ -45,13 +45,21 @@ export function sourceCodeOf(error: unknown): SourceErrorCode {
 /** True when the service itself cannot be told: it does not answer, or not for us. */
 export function isOffline(error: unknown): boolean {
   if (error instanceof AgentError)
-    return error.code === 'ServiceUnreachable' || error.code === 'LocalServiceNotRunning' || error.code === 'ServiceAnswerInvalid';
-  return error instanceof ServiceError && (error.status >= 500 || error.status === 429 || error.status === 401);
+    return (
+      error.code === 'ServiceUnreachable' ||
+      error.code === 'LocalServiceNotRunning' ||
+      error.code === 'ServiceAnswerInvalid'
+    );
+  return (
+    error instanceof ServiceError && (error.status >= 500 || error.status === 429 || error.status === 401)
+  );
 }
 
 /** True for answers that only mean that the assignment is another by now. */
 export function isOutdated(error: unknown): boolean {
-  return error instanceof ServiceError && (error.code === 'OperationNotSupportedInState' || error.status === 404);
+  return (
+    error instanceof ServiceError && (error.code === 'OperationNotSupportedInState' || error.status === 404)
+  );
 }
 
 export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

@@ -1,5 +1,12 @@
 // Who this host is to the service: a key pair of its own, enrolled once with a registration key, and short tokens made with it.
-import { createPrivateKey, generateKeyPairSync, randomUUID, sign, type JsonWebKey, type KeyObject } from 'node:crypto';
+import {
+  createPrivateKey,
+  generateKeyPairSync,
+  randomUUID,
+  sign,
+  type JsonWebKey,
+  type KeyObject,
+} from 'node:crypto';
 import { join } from 'node:path';
 import * as z from 'zod';
 import { enrolmentProof } from '../../lib/auth/hostKeys.ts';
@@ -28,7 +35,8 @@ export const readIdentity = (stateFolder: string): Promise<Identity | undefined>
 /** Forgets the key pair. Not registered: no change. */
 export const removeIdentity = (stateFolder: string): Promise<void> => removeFile(pathIn(stateFolder));
 
-const privateKeyOf = ({ key }: Identity): KeyObject => createPrivateKey({ key: key as JsonWebKey, format: 'jwk' });
+const privateKeyOf = ({ key }: Identity): KeyObject =>
+  createPrivateKey({ key: key as JsonWebKey, format: 'jwk' });
 
 const registered = z.object({
   host: z.object({ id: z.string(), name: z.string(), site: z.string() }),
@@ -55,9 +63,14 @@ export async function registerHost(registration: Registration): Promise<Identity
     const message = `This host is registered already, as ${known.hostName} at ${known.serviceUrl}.`;
     throw new AgentError('OperationFailed', message, 'Run lifeboat agent unregister first.');
   }
-  const [, subject] = /^lbreg_([0-9a-f-]{36})/i.exec(registrationKey) ?? /([0-9a-f-]{36})/i.exec(registrationKey) ?? [];
+  const [, subject] =
+    /^lbreg_([0-9a-f-]{36})/i.exec(registrationKey) ?? /([0-9a-f-]{36})/i.exec(registrationKey) ?? [];
   if (subject === undefined)
-    throw new AgentError('OperationFailed', 'The text is no registration key.', 'Copy the whole key; ask for a new one if it is lost.');
+    throw new AgentError(
+      'OperationFailed',
+      'The text is no registration key.',
+      'Copy the whole key; ask for a new one if it is lost.',
+    );
   const isSame = known?.serviceUrl === serviceUrl && known.hostName === hostName;
   const key = isSame ? known.key : newKey();
   const draft: Identity = { version: 1, serviceUrl, hostName, key, hostId: null, tokenUrl: null, site: null };
@@ -86,7 +99,14 @@ const assertionSeconds = 240;
 export function signAssertion(identity: Identity, now: Date): string {
   const { hostId, tokenUrl } = identity;
   const iat = Math.floor(now.getTime() / 1000);
-  const claims = { iss: hostId, sub: hostId, aud: tokenUrl, iat, exp: iat + assertionSeconds, jti: randomUUID() };
+  const claims = {
+    iss: hostId,
+    sub: hostId,
+    aud: tokenUrl,
+    iat,
+    exp: iat + assertionSeconds,
+    jti: randomUUID(),
+  };
   const text = `${base64url({ alg: 'EdDSA', kid: hostId })}.${base64url(claims)}`;
   return `${text}.${sign(null, Buffer.from(text), privateKeyOf(identity)).toString('base64url')}`;
 }
@@ -94,9 +114,14 @@ export function signAssertion(identity: Identity, now: Date): string {
 const tokenAnswer = z.object({ accessToken: z.string(), expiresInSeconds: z.number() });
 /** A token is renewed when less than this is left of it. */
 const renewBeforeMs = 120_000;
+/** A host that is refused does not ask again at once. */
+const refusedPauseMs = 5000;
 
 /** A key for a ServiceConnection: the current token, renewed in time and after it was refused. */
-export function tokenSource(identity: Identity, signal?: AbortSignal): (about: { isRefused: boolean }) => Promise<string> {
+export function tokenSource(
+  identity: Identity,
+  signal?: AbortSignal,
+): (about: { isRefused: boolean }) => Promise<string> {
   if (identity.hostId === null)
     throw new AgentError(
       'AgentNotRegistered',
@@ -104,19 +129,20 @@ export function tokenSource(identity: Identity, signal?: AbortSignal): (about: {
       'Run lifeboat agent register again with the same key.',
     );
   const connection = new ServiceConnection({ url: identity.serviceUrl, key: '', signal, maxTries: 2 });
-  let current: { token: Promise<string>; untilMs: number } | undefined;
+  let current: { token: Promise<string>; untilMs: number; isRenewing: boolean } | undefined;
   const renew = async (): Promise<string> => {
     const assertion = signAssertion(identity, new Date());
     const { body } = await connection.request('POST', '/agent/v1/token', tokenAnswer, { assertion });
-    current = { token: Promise.resolve(body.accessToken), untilMs: Date.now() + body.expiresInSeconds * 1000 };
+    const untilMs = Date.now() + body.expiresInSeconds * 1000 - renewBeforeMs;
+    current = { token: Promise.resolve(body.accessToken), untilMs, isRenewing: false };
     return body.accessToken;
   };
   return async ({ isRefused }) => {
-    if (!isRefused && current && current.untilMs - Date.now() > renewBeforeMs) return current.token;
+    // Whoever asks while one is on its way waits for it; after a refusal the answer stands for a while.
+    if (current && Date.now() < current.untilMs && (!isRefused || current.isRenewing)) return current.token;
     const token = renew();
-    token.catch(() => (current = undefined));
-    // Whoever asks meanwhile waits for the same one.
-    current = { token, untilMs: Date.now() + renewBeforeMs + 30_000 };
+    token.catch(() => undefined);
+    current = { token, untilMs: Date.now() + refusedPauseMs, isRenewing: true };
     return token;
   };
 }

@@ -18,7 +18,10 @@ export async function copyMachine(context: ItemContext, assignment: Assignment):
     await copyDisks(context, assignment, cycle);
     await cycle.check?.();
     const { reference, takenAt } = cycle;
-    await state.update({ baseline: { reference, takenAt: takenAt.toISOString() }, lastFrozenAt: takenAt.toISOString() });
+    await state.update({
+      baseline: { reference, takenAt: takenAt.toISOString() },
+      lastFrozenAt: takenAt.toISOString(),
+    });
   }
   const { baseline } = state.current;
   if (baseline === null) return false;
@@ -39,7 +42,11 @@ function requireUntouched({ disks }: Assignment): void {
   if (done.length === 0) return;
   const names = done.map(({ disk }) => disk).join(', ');
   const message = `Disk ${names} was copied by somebody else, from a state that this agent does not know.`;
-  throw new AgentError('DiskSizeMismatch', message, 'Let one program copy all disks: disable and enable protection.');
+  throw new AgentError(
+    'DiskSizeMismatch',
+    message,
+    'Let one program copy all disks: disable and enable protection.',
+  );
 }
 
 async function copyDisks(context: ItemContext, assignment: Assignment, cycle: FrozenCycle): Promise<void> {
@@ -73,7 +80,12 @@ async function copyDisks(context: ItemContext, assignment: Assignment, cycle: Fr
 async function uploadUrlOf({ feed, item }: ItemContext, disk: string) {
   const assigned = (await feed.find(item))?.disks.find((each) => each.disk === disk);
   const { uploadUrl, expiresAt } = assigned?.initialReplication ?? {};
-  if (uploadUrl !== undefined && expiresAt !== undefined) return { url: uploadUrl, expiresAt: new Date(expiresAt) };
+  if (uploadUrl !== undefined && expiresAt !== undefined)
+    return { url: uploadUrl, expiresAt: new Date(expiresAt) };
   const action = 'Nothing to do: the assignment is asked for again.';
-  throw new AgentError('NotAssigned', `Disk ${disk} of item ${item} is not open for its copy any more.`, action);
+  throw new AgentError(
+    'NotAssigned',
+    `Disk ${disk} of item ${item} is not open for its copy any more.`,
+    action,
+  );
 }

@@ -9,11 +9,19 @@ export const hostNameOf = ({ host }: Pick<AgentConfig, 'host'>): string => host 
 type ReportedMachine = InventoryReport['machines'][number];
 
 async function diskOf({ id, path, format, type, sizeBytes }: MachineConfig['disks'][number]) {
-  const about = { id, ...(type === undefined ? {} : { type }), ...(path === undefined ? {} : { name: path.slice(-256) }) };
+  const about = {
+    id,
+    ...(type === undefined ? {} : { type }),
+    ...(path === undefined ? {} : { name: path.slice(-256) }),
+  };
   if (path === undefined) return { ...about, sizeBytes: sizeBytes ?? 0 };
   await using reader = await openDisk(path, { format });
   const { logicalSectorSizeBytes: logicalSectorBytes } = reader;
-  return { ...about, sizeBytes: reader.sizeBytes, ...(logicalSectorBytes === 512 ? {} : { logicalSectorBytes }) };
+  return {
+    ...about,
+    sizeBytes: reader.sizeBytes,
+    ...(logicalSectorBytes === 512 ? {} : { logicalSectorBytes }),
+  };
 }
 
 /** The machine as it is reported. Throws errors of its disks. */

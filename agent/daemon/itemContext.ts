@@ -7,6 +7,7 @@ import type { Assignment, DiskAssignment, ServiceClient } from '../serviceClient
 import type { ChangeTracker, FrozenCycle } from '../track/tracker.ts';
 import type { BandwidthLimiter } from '../upload/bandwidth.ts';
 import type { AssignmentFeed } from './assignmentFeed.ts';
+import type { LogFolders } from './folderCycle.ts';
 import type { ItemStateFile } from './itemState.ts';
 import type { Spool } from './spool.ts';
 
@@ -28,9 +29,13 @@ export interface ItemContext {
   spool: Spool;
   limiter: BandwidthLimiter;
   pageWrites: number;
+  /** Instead of the policy's interval. */
+  intervalSeconds: number | undefined;
   signal: AbortSignal;
   log: (message: string) => void;
   report: (activity: Activity) => void;
+  /** Instead of the tracker: logs that somebody else makes. */
+  logFolders?: LogFolders | undefined;
   /** The frozen cycle that is open in this process, if any. */
   open: { cycle: FrozenCycle } | undefined;
   /** Unique ids of logs that this process has sent. */
@@ -42,7 +47,10 @@ export const copiedDisks = ({ disks }: Assignment): DiskAssignment[] =>
   disks.filter(({ initialReplication }) => initialReplication.state === 'complete');
 
 /** A disk of the frozen cycle. Throws AgentError `DiskSizeMismatch` for one that is missing or of another size. */
-export function frozenDiskOf(cycle: FrozenCycle, { disk, sizeBytes }: Pick<DiskAssignment, 'disk' | 'sizeBytes'>) {
+export function frozenDiskOf(
+  cycle: FrozenCycle,
+  { disk, sizeBytes }: Pick<DiskAssignment, 'disk' | 'sizeBytes'>,
+) {
   const found = cycle.disks.find((each) => each.disk === disk);
   if (found?.reader.sizeBytes === sizeBytes) return found;
   const message = found
@@ -57,7 +65,8 @@ export function frozenDiskOf(cycle: FrozenCycle, { disk, sizeBytes }: Pick<DiskA
  * servers only the reference of the frozen state does.
  */
 export function viewIdOf({ reference }: FrozenCycle, { identity }: DiskReader): string {
-  const isFile = identity.format !== 'nbd' && !identity.chain.some(({ variant }) => variant === 'block device');
+  const isFile =
+    identity.format !== 'nbd' && !identity.chain.some(({ variant }) => variant === 'block device');
   return isFile ? identity.id : `${identity.id}-${reference}`;
 }
 

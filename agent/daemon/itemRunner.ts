@@ -14,7 +14,9 @@ export class ItemRunner {
   readonly #context: ItemContext;
   readonly #pollMs: number;
   /** The attempt after a failure: not before this time, unless the service forgets the failure. */
-  #retry: { at: Date | null; seen: boolean } | undefined;
+  #retry: { at: Date | null; seen: boolean; generation: number | null } | undefined;
+  /** Of the resynchronization that the last assignment named. */
+  #generation: number | null = null;
 
   constructor(context: ItemContext, pollMs: number) {
     this.#context = context;
@@ -31,7 +33,9 @@ export class ItemRunner {
           log(`${item}: not protected any more`);
           break;
         }
-        const next = this.#mayTry(assignment) ? await workOn(this.#context, assignment, this.#pollMs) : this.#laterLook();
+        const next = this.#mayTry(assignment)
+          ? await workOn(this.#context, assignment, this.#pollMs)
+          : this.#laterLook();
         await this.#pause(next);
       } catch (error) {
         if (!signal.aborted) await this.#fail(error);
@@ -46,14 +50,16 @@ export class ItemRunner {
     return { at: new Date(Math.min(atMs, lookMs)) };
   }
 
-  /** False while a failure waits for its next attempt. A resynchronization, or an administrator, ends the waiting. */
+  /** False while a failure waits for its next attempt. A resynchronization that begins, or an administrator, ends the waiting. */
   #mayTry({ retry, resync }: Assignment): boolean {
+    this.#generation = resync?.generation ?? null;
     const waiting = this.#retry;
     if (!waiting) return true;
     const isOver = waiting.at !== null && Date.now() >= waiting.at.getTime();
     const isForgotten = waiting.seen && !retry;
     if (retry) waiting.seen = true;
-    if (!isOver && !isForgotten && !resync) return false;
+    const isNewResync = this.#generation !== null && this.#generation !== waiting.generation;
+    if (!isOver && !isForgotten && !isNewResync) return false;
     this.#retry = undefined;
     return true;
   }
@@ -82,9 +88,19 @@ export class ItemRunner {
     log(`${item}: ${code}: ${message}`);
     await this.#letGo(error);
     try {
-      const { nextAttemptAt } = await client.reportFailure(item, { code, message, occurredAt: new Date().toISOString() });
-      this.#retry = { at: nextAttemptAt === null ? null : new Date(nextAttemptAt), seen: false };
-      report({ doing: `failed (${code}): ${message}${nextAttemptAt === null ? '' : `; again at ${nextAttemptAt}`}` });
+      const { nextAttemptAt } = await client.reportFailure(item, {
+        code,
+        message,
+        occurredAt: new Date().toISOString(),
+      });
+      this.#retry = {
+        at: nextAttemptAt === null ? null : new Date(nextAttemptAt),
+        seen: false,
+        generation: this.#generation,
+      };
+      report({
+        doing: `failed (${code}): ${message}${nextAttemptAt === null ? '' : `; again at ${nextAttemptAt}`}`,
+      });
     } catch (reportError) {
       if (signal.aborted) return;
       log(`${item}: the failure cannot be reported: ${messageOf(reportError)}`);

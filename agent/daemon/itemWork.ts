@@ -2,6 +2,7 @@
 import { LifeboatError } from '../../lib/errors.ts';
 import type { Assignment } from '../serviceClient.ts';
 import { cutCycle } from './cutCycle.ts';
+import { takeCycle } from './folderCycle.ts';
 import { copyMachine } from './initialCopy.ts';
 import { abortOpen, copiedDisks, type ItemContext } from './itemContext.ts';
 import { publishScrub } from './publishScrub.ts';
@@ -36,7 +37,9 @@ async function ship(context: ItemContext, assignment: Assignment): Promise<Next>
   const number = pending?.cycle ?? 0;
   context.report({ doing: `waiting for cycle ${number} to be applied` });
   const isNews = ({ appliedCycle, resync, phase }: Assignment): boolean =>
-    appliedCycle >= number || (resync?.generation ?? null) !== (pending?.generation ?? null) || phase !== 'deltas';
+    appliedCycle >= number ||
+    (resync?.generation ?? null) !== (pending?.generation ?? null) ||
+    phase !== 'deltas';
   const found = await context.feed.waitFor(context.item, isNews, {
     timeoutMs: appliedWaitMs,
     signal: context.signal,
@@ -53,6 +56,13 @@ async function doDeltas(context: ItemContext, assignment: Assignment, pollMs: nu
   }
   if (state.current.pending !== null) return ship(context, assignment);
   if (assignment.nextCycle === null || copiedDisks(assignment).length === 0) return later();
+  if (context.logFolders) {
+    context.report({
+      doing: assignment.resync ? 'waiting for a resynchronization by other means' : 'waiting for logs',
+    });
+    const isTaken = !assignment.resync && (await takeCycle(context, assignment, context.logFolders));
+    return isTaken ? 'now' : later();
+  }
   const { resync } = assignment;
   if (resync) {
     if (resync.isPaused || resync.phase === 'digesting') return later();
@@ -60,7 +70,7 @@ async function doDeltas(context: ItemContext, assignment: Assignment, pollMs: nu
     return 'now';
   }
   requireSameHistory(context, assignment);
-  const intervalMs = (assignment.policy?.replicationIntervalSeconds ?? 300) * 1000;
+  const intervalMs = (context.intervalSeconds ?? assignment.policy?.replicationIntervalSeconds ?? 300) * 1000;
   const last = state.current.lastFrozenAt === null ? 0 : Date.parse(state.current.lastFrozenAt);
   // A clock that went back does not stop replication.
   const dueMs = Math.min(last + intervalMs, Date.now() + intervalMs);
@@ -79,6 +89,10 @@ export async function workOn(context: ItemContext, assignment: Assignment, pollM
   const later: Next = { at: new Date(Date.now() + pollMs) };
   switch (assignment.phase) {
     case 'initialReplication':
+      if (context.logFolders) {
+        context.report({ doing: 'waiting for the copy (lifeboat upload disk)' });
+        return later;
+      }
       context.report({ doing: 'preparing the copy' });
       return (await copyMachine(context, assignment)) ? 'now' : later;
     case 'deltas':

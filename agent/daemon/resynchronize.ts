@@ -12,7 +12,14 @@ import type { Assignment, DiskAssignment } from '../serviceClient.ts';
 import { joinGaps } from '../track/joinGaps.ts';
 import type { FrozenCycle } from '../track/tracker.ts';
 import { headerOf, pendingOf } from './cutCycle.ts';
-import { copiedDisks, freeze, frozenDiskOf, sourceViewOf, viewIdOf, type ItemContext } from './itemContext.ts';
+import {
+  copiedDisks,
+  freeze,
+  frozenDiskOf,
+  sourceViewOf,
+  viewIdOf,
+  type ItemContext,
+} from './itemContext.ts';
 import type { PendingLog } from './itemState.ts';
 
 const reportEveryMs = 2000;
@@ -64,7 +71,12 @@ async function comparedLog(
       const remainingSeconds = remainingMs === undefined ? null : Math.ceil(remainingMs / 1000);
       // Only for the display: what it says is not worth an error.
       void client
-        .reportComparison(item, { generation, comparedBytes: bytesCompared, differingBytes, remainingSeconds })
+        .reportComparison(item, {
+          generation,
+          comparedBytes: bytesCompared,
+          differingBytes,
+          remainingSeconds,
+        })
         .catch(() => undefined);
     },
   });
@@ -98,6 +110,8 @@ async function changesLog(
 export async function cutResync(context: ItemContext, assignment: Assignment, resync: Resync): Promise<void> {
   const disks = copiedDisks(assignment);
   const number = assignment.nextCycle ?? 0;
+  // Resynchronizations end an outage: their logs are written whatever the quota says.
+  await context.spool.prepare();
   context.report({ doing: 'freezing for a resynchronization' });
   const cycle = await freezeForResync(context, disks, resync);
   const logs: PendingLog[] = [];

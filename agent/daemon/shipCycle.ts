@@ -10,6 +10,7 @@ import { uploadBlocks } from '../upload/blockUpload.ts';
 import { streamLog } from '../upload/streamLog.ts';
 import { fileBlocks } from '../upload/uploadLog.ts';
 import { headerOf } from './cutCycle.ts';
+import { forgetLogs } from './folderCycle.ts';
 import { abortOpen, confirmOpen, frozenDiskOf, type ItemContext } from './itemContext.ts';
 import type { PendingCycle, PendingLog } from './itemState.ts';
 
@@ -22,7 +23,11 @@ const statementOf = ({ takenAt, consistency }: PendingCycle, { delta }: DiskAssi
 
 function blocksUrlOf({ disk, delta }: DiskAssignment): string {
   if (delta.blocksUrl !== undefined) return delta.blocksUrl;
-  throw new AgentError('NotAssigned', `The service gives no URL for blocks of disk ${disk}.`, 'Update the service.');
+  throw new AgentError(
+    'NotAssigned',
+    `The service gives no URL for blocks of disk ${disk}.`,
+    'Update the service.',
+  );
 }
 
 async function sendFile(
@@ -93,11 +98,12 @@ export async function dropPending(context: ItemContext): Promise<void> {
 }
 
 /** The service has applied the cycle. */
-async function settle(context: ItemContext, { cycle, reference }: PendingCycle): Promise<void> {
+async function settle(context: ItemContext, { cycle, reference, logs }: PendingCycle): Promise<void> {
   // Stored before the tracker forgets the old reference: after a crash either of them works.
   await context.state.update({ reference, appliedCycle: cycle, pending: null });
   await confirmOpen(context, reference);
   await context.spool.removeOthers(context.item, []);
+  if (context.logFolders) await forgetLogs(context.logFolders, logs);
   context.log(`${context.item}: cycle ${cycle} is applied`);
 }
 

@@ -48,13 +48,19 @@ export class Spool {
       if (errnoOf(error) === 'ENOENT') return [];
       throw error;
     });
-    for (const name of names) usedBytes += (await stat(join(this.folder, name)).catch(() => ({ size: 0 }))).size;
+    for (const name of names)
+      usedBytes += (await stat(join(this.folder, name)).catch(() => ({ size: 0 }))).size;
     return { usedBytes, quotaBytes: this.#quotaBytes };
+  }
+
+  /** Makes the folder; again: no change. */
+  async prepare(): Promise<void> {
+    await mkdir(this.folder, { recursive: true, mode: 0o700 });
   }
 
   /** Room for logs of so many bytes of data, until `release`; undefined when there is none. */
   async reserve(dataBytes: number): Promise<{ release: () => void } | undefined> {
-    await mkdir(this.folder, { recursive: true });
+    await this.prepare();
     const wantedBytes = Math.ceil(dataBytes * overhead) + fixedOverheadBytes;
     const { usedBytes } = await this.use();
     if (usedBytes + wantedBytes > this.#quotaBytes) return undefined;
@@ -66,7 +72,9 @@ export class Spool {
   async forecast(now: Date): Promise<Date | undefined> {
     const { usedBytes } = await this.use();
     const atMs = now.getTime();
-    this.#samples = this.#samples.filter((sample) => sample.atMs > atMs - sampleWindowMs && sample.atMs <= atMs);
+    this.#samples = this.#samples.filter(
+      (sample) => sample.atMs > atMs - sampleWindowMs && sample.atMs <= atMs,
+    );
     this.#samples.push({ atMs, usedBytes });
     const reachedMs = quotaReachedAtMs(this.#samples, this.#quotaBytes);
     return reachedMs === undefined ? undefined : new Date(reachedMs);
@@ -80,8 +88,10 @@ export class Spool {
   async removeOthers(item: string, kept: readonly string[]): Promise<void> {
     const names = await readdir(this.folder).catch(() => []);
     const isOfItem = (name: string): boolean =>
-      name.replace(/^\./, '').startsWith(`${item}-`) && /^\d{12}-/.test(name.replace(/^\./, '').slice(item.length + 1));
+      name.replace(/^\./, '').startsWith(`${item}-`) &&
+      /^\d{12}-/.test(name.replace(/^\./, '').slice(item.length + 1));
     for (const name of names)
-      if (isOfItem(name) && !kept.includes(join(this.folder, name))) await removeFile(join(this.folder, name));
+      if (isOfItem(name) && !kept.includes(join(this.folder, name)))
+        await removeFile(join(this.folder, name));
   }
 }

@@ -1,7 +1,7 @@
 // The tracker that agent.yaml names for a machine.
 import { join } from 'node:path';
 import { mkdir } from 'node:fs/promises';
-import { AgentError } from '../agentError.ts';
+import { LifeboatError } from '../../lib/errors.ts';
 import type { DiskPlace } from '../track/frozenView.ts';
 import { ProgramTracker } from '../track/program/tracker.ts';
 import { programViews } from '../track/program/views.ts';
@@ -10,6 +10,7 @@ import { restingDisks } from '../track/restingDisks.ts';
 import { ScanTracker } from '../track/scan/tracker.ts';
 import type { ChangeTracker } from '../track/tracker.ts';
 import type { MachineConfig } from './config.ts';
+import type { LogFolders } from './folderCycle.ts';
 import type { Activity } from './itemContext.ts';
 
 const placesOf = ({ disks }: MachineConfig): DiskPlace[] =>
@@ -41,7 +42,11 @@ export async function createTracker(
           report({ doing: `looking for changes of ${disk}`, doneBytes, totalBytes }),
       });
     case 'program':
-      return new ProgramTracker({ ...about, command: tracker.command, timeoutSeconds: tracker.timeoutSeconds });
+      return new ProgramTracker({
+        ...about,
+        command: tracker.command,
+        timeoutSeconds: tracker.timeoutSeconds,
+      });
     case 'qemu': {
       const scratchFolder = join(folder, 'qemu');
       await mkdir(scratchFolder, { recursive: true });
@@ -49,10 +54,26 @@ export async function createTracker(
       return new QemuTracker({ qmpSocketPath: tracker.qmpSocket, disks, scratchFolder });
     }
     case 'hrlFolder':
-      throw new AgentError(
-        'ConfigInvalid',
-        `Machine ${machine.id}: a folder of logs is not tracked.`,
-        'See docs/agent.md.',
-      );
+      return noTracker;
   }
+}
+
+/** Of a machine whose logs come from elsewhere: nothing can be frozen. */
+const noTracker: ChangeTracker = {
+  freeze: () =>
+    Promise.reject(
+      new LifeboatError(
+        'SnapshotFailed',
+        'The logs of this machine are made elsewhere; it cannot be frozen.',
+      ),
+    ),
+  close: () => Promise.resolve(),
+  [Symbol.asyncDispose]: () => Promise.resolve(),
+};
+
+/** The folders of logs of a machine whose tracker is of that kind. */
+export function logFoldersOf({ tracker, disks }: MachineConfig): LogFolders | undefined {
+  if (tracker.kind !== 'hrlFolder') return undefined;
+  const folders = new Map(disks.map(({ id, logs = '' }) => [id, logs]));
+  return { folders, keepShipped: tracker.keepShipped };
 }

@@ -7,7 +7,10 @@ import { assertInvariant } from '../../lib/errors.ts';
 import { blockBytes, uploadBlocks, type BlockUpload } from './blockUpload.ts';
 import type { LogStatement } from './logStatement.ts';
 
-export interface StreamedLog extends Pick<BlockUpload, 'blocksUrl' | 'replaces' | 'limiter' | 'signal' | 'onProgress'> {
+export interface StreamedLog extends Pick<
+  BlockUpload,
+  'blocksUrl' | 'replaces' | 'limiter' | 'signal' | 'onProgress'
+> {
   writes: AsyncIterable<HrlWrite>;
   header: HrlWriterOptions;
   /** What the writes add up to, exactly: it is in the header, which is sent first. */
@@ -71,7 +74,8 @@ export async function streamLog(log: StreamedLog): Promise<{ sha256: string; siz
   const { blocksUrl, replaces = false, limiter, signal, onProgress, statement } = log;
   const commit = (): LogStatement => ({ ...statement, sha256: (sha256 = hash.digest('hex')) });
   await uploadBlocks({
-    blocks: blocksOf(hashed()), replaces,
+    blocks: blocksOf(hashed()),
+    replaces,
     blocksUrl,
     statement: commit,
     limiter,

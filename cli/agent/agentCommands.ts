@@ -31,7 +31,10 @@ const configOf = (io: Io, { config }: AgentOptions): Promise<AgentConfig> => rea
 export async function runAgent(io: Io, options: AgentOptions): Promise<void> {
   const config = await configOf(io, options);
   const log = (message: string): void => {
-    const line = options.json === true ? JSON.stringify({ at: new Date().toISOString(), message }) : `${new Date().toISOString()} ${message}`;
+    const line =
+      options.json === true
+        ? JSON.stringify({ at: new Date().toISOString(), message })
+        : `${new Date().toISOString()} ${message}`;
     io.stderr.write(`${line}\n`);
   };
   await runDaemon({ config, signal: io.signal, log });
@@ -48,11 +51,19 @@ function statusText(status: AgentStatus, pid: number | undefined): string {
   const facts = formatFacts([
     ['agent', pid === undefined ? `not running (last seen ${status.updatedAt})` : `running, process ${pid}`],
     ['service', `${service.url}, ${service.problem ?? `last answer ${service.reachedAt ?? 'never'}`}`],
-    ['spool', `${formatBytes(spool.usedBytes)} of ${formatBytes(spool.quotaBytes)}${spool.fullAt === null ? '' : `, full at ${spool.fullAt}`}`],
+    [
+      'spool',
+      `${formatBytes(spool.usedBytes)} of ${formatBytes(spool.quotaBytes)}${spool.fullAt === null ? '' : `, full at ${spool.fullAt}`}`,
+    ],
   ]);
   const broken = machines.filter(({ problem }) => problem !== null);
   const problems = broken.map(({ machine, problem }) => `${machine}: ${problem ?? ''}\n`).join('');
-  const rows = items.map((each) => [each.item, String(each.appliedCycle), each.lastFrozenAt?.slice(0, 19) ?? '-', activityText(each)]);
+  const rows = items.map((each) => [
+    each.item,
+    String(each.appliedCycle),
+    each.lastFrozenAt?.slice(0, 19) ?? '-',
+    activityText(each),
+  ]);
   return `${facts}${problems}${rows.length === 0 ? 'No protected items.\n' : `\n${formatTable(['ITEM', 'CYCLE', 'LAST FROZEN', 'DOING'], rows)}`}`;
 }
 
@@ -62,8 +73,13 @@ export async function showStatus(io: Io, options: AgentOptions & { watch?: true 
   for (;;) {
     const status = await readStatus(stateFolder);
     const instance = await findInstance(join(stateFolder, 'agent.lock'));
-    if (options.json === true) await print(io, `${JSON.stringify({ isRunning: instance !== undefined, status: status ?? null })}\n`);
-    else await print(io, status ? statusText(status, instance?.pid) : `No agent has run in ${stateFolder} yet.\n`);
+    if (options.json === true)
+      await print(io, `${JSON.stringify({ isRunning: instance !== undefined, status: status ?? null })}\n`);
+    else
+      await print(
+        io,
+        status ? statusText(status, instance?.pid) : `No agent has run in ${stateFolder} yet.\n`,
+      );
     if (options.watch !== true) {
       if (!instance) throw new NegativeResult();
       return;
@@ -86,10 +102,23 @@ export async function register(io: Io, options: RegisterOptions): Promise<void> 
   const { hostId, hostName, site } = identity;
   if (site !== null && site.toLowerCase() !== config.site.toLowerCase()) {
     const message = `The registration key is of site ${site}, and agent.yaml names ${config.site}.`;
-    throw new AgentError('ConfigInvalid', message, `Set site: ${site} in agent.yaml. The host is registered.`);
+    throw new AgentError(
+      'ConfigInvalid',
+      message,
+      `Set site: ${site} in agent.yaml. The host is registered.`,
+    );
   }
   if (options.json === true) await print(io, `${JSON.stringify({ hostId, hostName, site, serviceUrl })}\n`);
-  else await print(io, formatFacts([['registered', hostName], ['host id', hostId ?? ''], ['site', site ?? ''], ['service', serviceUrl]]));
+  else
+    await print(
+      io,
+      formatFacts([
+        ['registered', hostName],
+        ['host id', hostId ?? ''],
+        ['site', site ?? ''],
+        ['service', serviceUrl],
+      ]),
+    );
 }
 
 /** Not registered: says so, and changes nothing. */
@@ -99,7 +128,13 @@ export async function unregister(io: Io, options: AgentOptions): Promise<void> {
   await removeIdentity(stateFolder);
   const note = 'An Owner revokes the host at the service: lifeboat site hosts --revoke <host id>.';
   if (options.json === true) await print(io, `${JSON.stringify({ hostId: identity?.hostId ?? null })}\n`);
-  else await print(io, identity ? `The key pair of ${identity.hostName} (${identity.hostId ?? 'not enrolled'}) is removed.\n${note}\n` : 'This host is not registered.\n');
+  else
+    await print(
+      io,
+      identity
+        ? `The key pair of ${identity.hostName} (${identity.hostId ?? 'not enrolled'}) is removed.\n${note}\n`
+        : 'This host is not registered.\n',
+    );
 }
 
 /** Exit code 1 when a disk cannot be opened. Throws AgentError for the file. */
@@ -112,16 +147,25 @@ export async function check(io: Io, options: AgentOptions): Promise<void> {
       const diskBytes = disks.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
       results.push({ machine: machine.id, problem: null, diskBytes });
     } catch (error) {
-      results.push({ machine: machine.id, problem: error instanceof Error ? error.message : String(error), diskBytes: 0 });
+      results.push({
+        machine: machine.id,
+        problem: error instanceof Error ? error.message : String(error),
+        diskBytes: 0,
+      });
     }
   }
-  if (options.json === true) await print(io, `${JSON.stringify({ config: config.path, machines: results })}\n`);
+  if (options.json === true)
+    await print(io, `${JSON.stringify({ config: config.path, machines: results })}\n`);
   else
     await print(
       io,
       formatTable(
         ['MACHINE', 'DISKS', 'RESULT'],
-        results.map(({ machine, diskBytes, problem }) => [machine, formatBytes(diskBytes), problem ?? 'good']),
+        results.map(({ machine, diskBytes, problem }) => [
+          machine,
+          formatBytes(diskBytes),
+          problem ?? 'good',
+        ]),
       ),
     );
   if (results.some(({ problem }) => problem !== null)) throw new NegativeResult();

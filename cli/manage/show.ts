@@ -1,0 +1,98 @@
+// How resources are printed: one JSON document, or text that fits a terminal; once, or again and again.
+import { setTimeout as sleep } from 'node:timers/promises';
+import { print, type Io } from '../io.ts';
+import { formatFacts } from '../humanText.ts';
+import { formatTable } from '../table.ts';
+import type { Management } from './management.ts';
+import type { ServiceOptions } from './login.ts';
+
+export interface ShowOptions extends ServiceOptions {
+  watch?: true;
+}
+
+const watchEveryMs = 2000;
+
+/** Prints what `load` gives. With --watch again every two seconds, until it is interrupted or `isOver` says so. */
+export async function show<T>(
+  io: Io,
+  options: ShowOptions,
+  parts: { load: () => Promise<T>; text: (value: T) => string; isOver?: (value: T) => boolean },
+): Promise<T> {
+  for (;;) {
+    const value = await parts.load();
+    const isTerminal = options.watch === true && io.stdout.isTTY === true;
+    // On a terminal the picture stays in place; elsewhere the pictures follow each other.
+    const clear = isTerminal && options.json !== true ? '\u001b[2J\u001b[H' : '';
+    await print(io, options.json === true ? `${JSON.stringify(value)}\n` : clear + parts.text(value));
+    if (options.watch !== true || parts.isOver?.(value) === true) return value;
+    await sleep(watchEveryMs, undefined, { signal: io.signal });
+  }
+}
+
+/** A cell: text of whatever the service said; `-` for nothing. */
+export function cell(value: unknown): string {
+  if (value === null || value === undefined || value === '') return '-';
+  if (typeof value === 'string') return value;
+  return typeof value === 'number' || typeof value === 'boolean' ? String(value) : JSON.stringify(value);
+}
+
+/** A moment to the second, in UTC. */
+export function moment(value: unknown): string {
+  if (typeof value !== 'string' || value.startsWith('0001-')) return '-';
+  const at = new Date(value);
+  return Number.isNaN(at.getTime()) ? value : `${at.toISOString().slice(0, 19).replace('T', ' ')}Z`;
+}
+
+/** `1 h 5 min`, of seconds. */
+export function duration(seconds: unknown): string {
+  if (typeof seconds !== 'number') return '-';
+  if (seconds < 120) return `${Math.round(seconds)} s`;
+  const minutes = Math.round(seconds / 60);
+  if (minutes < 120) return `${minutes} min`;
+  return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+}
+
+export function tableOr(
+  nothing: string,
+  heading: readonly string[],
+  rows: readonly (readonly string[])[],
+): string {
+  return rows.length === 0 ? `${nothing}\n` : formatTable(heading, rows);
+}
+
+export const facts = (entries: readonly (readonly [string, unknown])[]): string =>
+  formatFacts(entries.map(([name, value]) => [name, cell(value)] as const));
+
+export interface JobOptions extends ServiceOptions {
+  wait?: boolean;
+}
+
+/** Says which job was begun, and waits for its end when it is asked to. */
+export async function finishJob(
+  io: Io,
+  options: JobOptions,
+  management: Management,
+  { jobId, body }: { jobId: string | undefined; body: unknown },
+): Promise<void> {
+  if (jobId === undefined) {
+    await print(io, options.json === true ? `${JSON.stringify(body ?? {})}\n` : 'Done.\n');
+    return;
+  }
+  if (options.wait !== true) {
+    const text = `Job ${jobId} has begun. Follow it with: lifeboat job watch ${jobId}\n`;
+    await print(io, options.json === true ? `${JSON.stringify({ jobId })}\n` : text);
+    return;
+  }
+  let shown = '';
+  const job = await management.waitForJob(jobId, ({ properties }) => {
+    const state = String(properties['stateDescription'] ?? properties['state']);
+    if (options.json !== true && state !== shown) io.stderr.write(`${jobId}: ${state}\n`);
+    shown = state;
+  });
+  await print(
+    io,
+    options.json === true
+      ? `${JSON.stringify(job)}\n`
+      : `Job ${jobId} has ended: ${cell(job.properties['state'])}.\n`,
+  );
+}
