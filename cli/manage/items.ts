@@ -4,6 +4,7 @@ import { formatBytes } from '../humanText.ts';
 import { print, type Io } from '../io.ts';
 import { Management, type ArmResource } from './management.ts';
 import {
+  paragraph,
   cell,
   duration,
   facts,
@@ -86,7 +87,9 @@ function itemText(found: z.infer<typeof itemState>): string {
       resync?.reason ?? '-',
     ]),
   );
-  const errors = found.healthErrors.map(({ code, message }) => `\n${code}: ${message}\n`).join('');
+  const errors = found.healthErrors
+    .map(({ code, message }) => `\n${paragraph(`${code}: ${message}`)}`)
+    .join('');
   return `${text}\n${disks}${errors}`;
 }
 

@@ -3,7 +3,17 @@ import * as z from 'zod';
 import type { Io } from '../io.ts';
 import { NegativeResult } from '../failure.ts';
 import { Management, firstErrorOf, type ArmResource } from './management.ts';
-import { cell, facts, finishJob, moment, show, tableOr, type JobOptions, type ShowOptions } from './show.ts';
+import {
+  cell,
+  paragraph,
+  facts,
+  finishJob,
+  moment,
+  show,
+  tableOr,
+  type JobOptions,
+  type ShowOptions,
+} from './show.ts';
 
 const ended = ['Succeeded', 'CompletedWithInformation', 'Failed', 'Cancelled', 'CompletedWithErrors'];
 const isEnded = ({ properties }: ArmResource): boolean => ended.includes(String(properties['state']));
@@ -68,7 +78,7 @@ function jobText(job: ArmResource): string {
       ]),
   );
   const failed = ['Failed', 'CompletedWithErrors'].includes(String(properties['state']));
-  return `${head}\n${steps}${failed ? `\n${firstErrorOf(job)}\n` : ''}`;
+  return `${head}\n${steps}${failed ? `\n${paragraph(firstErrorOf(job))}` : ''}`;
 }
 
 export async function showJob(io: Io, jobId: string, options: ShowOptions): Promise<void> {

@@ -60,8 +60,44 @@ export function tableOr(
   return rows.length === 0 ? `${nothing}\n` : formatTable(heading, rows);
 }
 
-export const facts = (entries: readonly (readonly [string, unknown])[]): string =>
-  formatFacts(entries.map(([name, value]) => [name, cell(value)] as const));
+const lineChars = 80;
+
+/** The value in lines of at most so many characters, cut at spaces where there are any. */
+function wrap(text: string, chars: number): string[] {
+  const lines: string[] = [];
+  let rest = text;
+  while (rest.length > chars) {
+    const space = rest.lastIndexOf(' ', chars);
+    const end = space > chars / 2 ? space : chars;
+    lines.push(rest.slice(0, end).trimEnd());
+    rest = rest.slice(end).trimStart();
+  }
+  return [...lines, rest];
+}
+
+/** A sentence in lines that fit the terminal. */
+export const paragraph = (text: string): string =>
+  `${wrap(text.replaceAll(/\p{Cc}/gu, '?'), lineChars).join('\n')}\n`;
+
+/** Objects as `name.field`, one level deep: what is nested deeper is JSON. */
+const flat = (entries: readonly (readonly [string, unknown])[]): (readonly [string, string])[] =>
+  entries.flatMap(([name, value]) => {
+    if (typeof value !== 'object' || value === null || Array.isArray(value))
+      return [[name, cell(value)] as const];
+    return Object.entries(value).map(([field, inner]) => [`${name}.${field}`, cell(inner)] as const);
+  });
+
+/** Aligned `name  value` lines that fit the terminal. */
+export function facts(entries: readonly (readonly [string, unknown])[]): string {
+  const known = flat(entries);
+  const width = Math.max(...known.map(([name]) => name.length));
+  const lines = known.flatMap(([name, value]) =>
+    wrap(value.replaceAll(/\p{Cc}/gu, '?'), lineChars - width - 2).map(
+      (line, index) => [index === 0 ? name : '', line] as const,
+    ),
+  );
+  return formatFacts(lines);
+}
 
 export interface JobOptions extends ServiceOptions {
   wait?: boolean;
