@@ -8,8 +8,6 @@ import { errnoOf, writeError } from '../../agent/fileErrors.ts';
 import { fileSha256 } from '../../agent/deltaLog.ts';
 import { writeFully } from '../../agent/fileWrite.ts';
 import { parseVhdFooter, vhdFooterSizeBytes } from '../../lib/vhd/fixed.ts';
-import { connect } from '../../lib/storage/azure/connection.ts';
-import { azureStorage } from '../../lib/storage/azure/index.ts';
 import { containerNames } from '../../lib/storage/azure/names.ts';
 import type { ByteRange } from '../../lib/storage/ports.ts';
 
@@ -37,7 +35,6 @@ export interface DownloadedSnapshot {
 
 /** The largest range whose checksum the service tells. */
 const pieceBytes = 4 * 1024 * 1024;
-const windowBytes = 1024 * 1024 * 1024;
 
 interface Journal {
   path: string;
@@ -79,24 +76,27 @@ const md5 = (bytes: Uint8Array): Buffer => createHash('md5').update(bytes).diges
 /** May be called again after any failure. Throws AgentError for the file, LifeboatError of the storage. */
 export async function downloadSnapshot(download: SnapshotDownload): Promise<DownloadedSnapshot> {
   const { blobName, snapshotId, path, kind, signal } = download;
-  const { replicas } = azureStorage({ connectionString: download.connectionString });
-  const info = await replicas.find(blobName);
-  if (!info)
-    throw new AgentError('OperationFailed', `The replica ${blobName} is gone.`, 'Choose another point.');
-  const footerRange = { offsetBytes: info.sizeBytes - vhdFooterSizeBytes, lengthBytes: vhdFooterSizeBytes };
-  const footer = parseVhdFooter(await replicas.read(blobName, footerRange, snapshotId));
-  const sizeBytes = kind === 'raw' ? footer.sizeBytes : info.sizeBytes;
-  const ranges: ByteRange[] = [];
-  for (let start = 0; start < sizeBytes; start += windowBytes) {
-    const window = { offsetBytes: start, lengthBytes: Math.min(windowBytes, sizeBytes - start) };
-    ranges.push(...(await replicas.listRanges(blobName, window, snapshotId)));
-  }
-  download.onStart(ranges.reduce((sum, { lengthBytes }) => sum + lengthBytes, 0));
-  const { blobs } = connect({ connectionString: download.connectionString });
-  const snapshot = blobs
+  const { BlobServiceClient } = await import('@azure/storage-blob');
+  const replica = BlobServiceClient.fromConnectionString(download.connectionString)
     .getContainerClient(containerNames.replicas)
-    .getPageBlobClient(blobName)
-    .withSnapshot(snapshotId);
+    .getPageBlobClient(blobName);
+  const snapshot = replica.withSnapshot(snapshotId);
+  const abort = { abortSignal: signal };
+  const { contentLength = 0 } = await snapshot.getProperties(abort).catch((error: unknown) => {
+    const message = `The snapshot of ${blobName} cannot be read.`;
+    throw new AgentError('OperationFailed', message, 'Choose another point; check LIFEBOAT_STORAGE.', {
+      cause: error,
+    });
+  });
+  const footer = parseVhdFooter(
+    await snapshot.downloadToBuffer(contentLength - vhdFooterSizeBytes, vhdFooterSizeBytes, abort),
+  );
+  const sizeBytes = kind === 'raw' ? footer.sizeBytes : contentLength;
+  const ranges: ByteRange[] = [];
+  for await (const { start, end, isClear } of snapshot.listPageRanges(0, sizeBytes, abort))
+    // The end of a range is its last byte.
+    if (!isClear) ranges.push({ offsetBytes: start, lengthBytes: end + 1 - start });
+  download.onStart(ranges.reduce((sum, { lengthBytes }) => sum + lengthBytes, 0));
   const journal = await openJournal(download);
   const result = { sizeBytes, fetchedBytes: 0, resumedBytes: 0 };
   try {

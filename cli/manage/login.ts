@@ -1,8 +1,10 @@
 // Which service the commands of an operator talk to. First that is given wins: --service and --key, --local, LIFEBOAT_URL and
 // LIFEBOAT_KEY, ./.lifeboat of a service that runs here, what `lifeboat login` remembered.
+import { execFile } from 'node:child_process';
 import { mkdir } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
 import * as z from 'zod';
 import { AgentError } from '../../agent/agentError.ts';
 import { readState, removeFile, writeState } from '../../agent/daemon/stateFiles.ts';
@@ -52,14 +54,24 @@ export interface ServiceAddress {
   storageConnectionString?: string | undefined;
 }
 
-/** A token for every request, from the sign-in that the Azure tools of this machine have. */
+/** A token is asked for again when it is this old: they live an hour or so. */
+const tokenAgeMs = 20 * 60_000;
+
+/** Tokens of the sign-in that the Azure CLI of this machine has (`az login`). */
 function entraTokens(scope: string): () => Promise<string> {
-  let credential: Promise<{ getToken(scope: string): Promise<{ token: string }> }> | undefined;
+  let current: { token: string; atMs: number } | undefined;
   return async () => {
-    credential ??= import('@azure/identity').then(
-      ({ DefaultAzureCredential }) => new DefaultAzureCredential(),
-    );
-    return (await (await credential).getToken(scope)).token;
+    if (current && Date.now() - current.atMs < tokenAgeMs) return current.token;
+    const args = ['account', 'get-access-token', '--scope', scope, '--output', 'json'];
+    const { stdout } = await promisify(execFile)('az', args).catch((error: unknown) => {
+      const message = `The Azure CLI gives no token for ${scope}.`;
+      throw new AgentError('OperationFailed', message, 'Install the Azure CLI and run az login.', {
+        cause: error,
+      });
+    });
+    const { accessToken } = z.object({ accessToken: z.string() }).parse(JSON.parse(stdout));
+    current = { token: accessToken, atMs: Date.now() };
+    return accessToken;
   };
 }
 

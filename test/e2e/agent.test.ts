@@ -335,6 +335,15 @@ machines:
       await morePoints(2);
       expect(await machine.hash()).toEqual(before);
 
+      // The spool has no room: logs are made while they are sent.
+      await agent.end('SIGKILL');
+      const text = await readFile(config, 'utf8');
+      await writeFile(config, text.replace('heartbeatSeconds', 'spool: { quota: 512KiB }\nheartbeatSeconds'));
+      agent.start();
+      await agent.saw('only the changed blocks are kept');
+      await machine.write();
+      await morePoints(2);
+
       // What changed is lost: the agent says so, and the disks are compared.
       await agent.end('SIGKILL');
       await machine.write();
