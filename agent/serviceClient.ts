@@ -1,8 +1,12 @@
 // What a source host asks of the service (/agent/v1): report machines, learn what to send where, say that a copy is
 // complete. Answers hold signed URLs: they are used, never printed.
 import * as z from 'zod';
+import type { sourceErrorCodes } from '../lib/retry/catalogue.ts';
 import { AgentError } from './agentError.ts';
+import type { DigestsClient } from './resync/segmentDifference.ts';
 import { ServiceConnection, type ServiceSettings } from './serviceConnection.ts';
+
+export type SourceErrorCode = (typeof sourceErrorCodes)[number];
 
 const diskAssignment = z.object({
   disk: z.string(),
@@ -12,6 +16,7 @@ const diskAssignment = z.object({
     state: z.enum(['pending', 'complete']),
     blobName: z.string(),
     blobSizeBytes: z.number(),
+    isQueued: z.boolean().default(false),
     uploadUrl: z.url().optional(),
     expiresAt: z.iso.datetime().optional(),
   }),
@@ -19,7 +24,11 @@ const diskAssignment = z.object({
     blobName: z.string(),
     isUploaded: z.boolean(),
     previousUniqueId: z.string().nullable(),
+    /** What the log must carry: its kind, and the generation of a resynchronization. */
+    metadata: z.record(z.string(), z.string()).default({}),
     uploadUrl: z.url(),
+    /** For logs that are sent in blocks. */
+    blocksUrl: z.url().optional(),
     expiresAt: z.iso.datetime(),
   }),
 });
@@ -29,11 +38,26 @@ export type DiskAssignment = z.infer<typeof diskAssignment>;
 const assignment = z.object({
   item: z.string(),
   site: z.string(),
+  machine: z.string().default(''),
   machineName: z.string(),
   phase: z.string(),
   replicationHealth: z.string(),
   appliedCycle: z.number(),
   nextCycle: z.number().nullable(),
+  policy: z.object({ replicationIntervalSeconds: z.number() }).nullish(),
+  snapshot: z.enum(['none', 'requested', 'held', 'releasing']).default('none'),
+  retry: z
+    .object({ side: z.string(), code: z.string(), attempt: z.number(), nextAttemptAt: z.string().nullable() })
+    .nullish(),
+  resync: z
+    .object({
+      generation: z.number(),
+      phase: z.string(),
+      isPaused: z.boolean(),
+      disks: z.array(z.object({ disk: z.string(), segmentCount: z.number(), segmentsReady: z.number() })),
+    })
+    .nullish(),
+  scrub: z.object({ scrubId: z.string(), cycle: z.number().nullable() }).nullish(),
   disks: z.array(diskAssignment),
 });
 /** What to do for one protected item. */
@@ -55,7 +79,15 @@ export interface InventoryReport {
     name: string;
     generation?: '1' | '2';
     osType?: 'Windows' | 'Linux' | 'Other';
-    disks: { id: string; name?: string; sizeBytes: number; type?: 'OperatingSystem' | 'DataDisk' }[];
+    cpuCount?: number;
+    memoryMb?: number;
+    disks: {
+      id: string;
+      name?: string;
+      sizeBytes: number;
+      type?: 'OperatingSystem' | 'DataDisk';
+      logicalSectorBytes?: number;
+    }[];
   }[];
 }
 
@@ -65,6 +97,20 @@ export interface CopyStatement {
   consistentFromCycle?: number | undefined;
 }
 
+export interface SourceFailure {
+  code: SourceErrorCode;
+  message: string;
+  occurredAt: string;
+  disks?: readonly string[];
+}
+
+export interface ComparisonReport {
+  generation: number;
+  comparedBytes: number;
+  differingBytes: number;
+  remainingSeconds: number | null;
+}
+
 export interface ServiceClient {
   readonly connection: ServiceConnection;
   listAssignments(site?: string): Promise<Assignment[]>;
@@ -72,6 +118,23 @@ export interface ServiceClient {
   getAssignment(item: string, disk: string): Promise<{ item: Assignment; disk: DiskAssignment }>;
   /** May be called twice. */
   completeDisk(item: string, disk: string, statement: CopyStatement): Promise<Completion>;
+  /** The snapshot that the disks are copied from was taken, or released. May be called twice. */
+  reportSnapshot(item: string, state: 'taken' | 'released'): Promise<void>;
+  /** What the host could not do, with the time at which to try again; null: not by itself. */
+  reportFailure(item: string, failure: SourceFailure): Promise<{ nextAttemptAt: string | null }>;
+  /** How far a comparison is; whether it is still wanted. */
+  reportComparison(
+    item: string,
+    progress: ComparisonReport,
+  ): Promise<{ isCurrent: boolean; isPaused: boolean }>;
+  /** Digests of a replica that is resynchronized. */
+  digests(scope: { item: string; disk: string; generation: number }): DigestsClient;
+  /** A manifest of the source's digests, for a scrub. May be called twice. */
+  putScrubDigests(
+    at: { item: string; disk: string; scrubId: string; segment: number },
+    manifest: Uint8Array,
+  ): Promise<void>;
+  completeScrub(item: string, scrubId: string, cycle: number): Promise<void>;
   /** Replaces the host's earlier report. */
   putInventory(site: string, report: InventoryReport): Promise<void>;
 }
@@ -84,6 +147,8 @@ function notAssigned(what: string, known: readonly string[]): AgentError {
     'Check the names; protection of the machine must be enabled first.',
   );
 }
+
+const itemPath = (item: string): string => `/agent/v1/items/${encodeURIComponent(item)}`;
 
 /** A client of the agent API. Sends nothing yet. */
 export function serviceClient(settings: ServiceSettings): ServiceClient {
@@ -117,8 +182,39 @@ export function serviceClient(settings: ServiceSettings): ServiceClient {
       return { item, disk };
     },
     async completeDisk(item, disk, statement) {
-      const path = `/agent/v1/items/${encodeURIComponent(item)}/disks/${encodeURIComponent(disk)}/initialReplication/complete`;
+      const path = `${itemPath(item)}/disks/${encodeURIComponent(disk)}/initialReplication/complete`;
       return (await connection.request('POST', path, completion, statement)).body;
+    },
+    async reportSnapshot(item, state) {
+      await connection.request('POST', `${itemPath(item)}/snapshot`, z.unknown(), { state });
+    },
+    async reportFailure(item, failure) {
+      const answer = z.object({ nextAttemptAt: z.string().nullable() });
+      return (await connection.request('POST', `${itemPath(item)}/failures`, answer, failure)).body;
+    },
+    async reportComparison(item, progress) {
+      const answer = z.object({ isCurrent: z.boolean(), isPaused: z.boolean() });
+      return (await connection.request('POST', `${itemPath(item)}/resync/progress`, answer, progress)).body;
+    },
+    digests({ item, disk, generation }) {
+      const path = `${itemPath(item)}/disks/${encodeURIComponent(disk)}/resync/${generation}`;
+      return {
+        async coarseSegment(segment) {
+          const { status, bytes } = await connection.requestBytes('GET', `${path}/coarse/${segment}`);
+          return status === 202 ? 'pending' : bytes;
+        },
+        async fine(coarseBlocks) {
+          return (await connection.requestBytes('POST', `${path}/fine`, { json: { coarseBlocks } })).bytes;
+        },
+      };
+    },
+    async putScrubDigests({ item, disk, scrubId, segment }, manifest) {
+      const scrub = `${itemPath(item)}/disks/${encodeURIComponent(disk)}/scrubs/${encodeURIComponent(scrubId)}`;
+      await connection.requestBytes('PUT', `${scrub}/coarse/${segment}`, { bytes: manifest });
+    },
+    async completeScrub(item, scrubId, cycle) {
+      const path = `${itemPath(item)}/scrubs/${encodeURIComponent(scrubId)}/complete`;
+      await connection.request('POST', path, z.unknown(), { cycle });
     },
     async putInventory(site, report) {
       await connection.request(

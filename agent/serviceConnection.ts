@@ -8,8 +8,8 @@ import { AgentError, ServiceError } from './agentError.ts';
 export interface ServiceSettings {
   /** Base URL without a path. */
   url: string;
-  /** Bearer key. */
-  key: string;
+  /** Bearer key; or a function that is asked before every request, and with `isRefused` when the last one was refused. */
+  key: string | ((about: { isRefused: boolean }) => Promise<string>);
   signal?: AbortSignal | undefined;
   /** Attempts in all. Default 5. */
   maxTries?: number;
@@ -21,6 +21,26 @@ export interface ServiceAnswer<T> {
   status: number;
   headers: Headers;
   body: T;
+}
+
+type Method = 'GET' | 'PUT' | 'POST' | 'PATCH' | 'DELETE';
+
+interface RequestBody {
+  json?: unknown;
+  bytes?: Uint8Array;
+}
+
+interface SentRequest {
+  method: string;
+  path: string;
+  body: RequestBody;
+  isRefused: boolean;
+}
+
+interface RawAnswer {
+  status: number;
+  headers: Headers;
+  bytes: Uint8Array;
 }
 
 const attemptTimeoutMs = 60_000;
@@ -65,69 +85,114 @@ export class ServiceConnection {
    * answered, AgentError `ServiceUnreachable` after the last attempt and `ServiceAnswerInvalid` when somebody else answered.
    */
   async request<T>(
-    method: 'GET' | 'PUT' | 'POST',
+    method: Method,
     path: string,
     schema: z.ZodType<T>,
     body?: unknown,
   ): Promise<ServiceAnswer<T>> {
-    const { status, headers, text } = await this.#sendAgain(method, path, body);
-    const invalid = (what: string): AgentError => {
-      const message = `${this.baseUrl} answered ${method} ${path} with HTTP ${status} and ${what}.`;
-      const action = 'Check that the address is that of the service and its version fits this command.';
-      return new AgentError('ServiceAnswerInvalid', message, action);
-    };
+    const answer = await this.#sendAgain(method, path, body === undefined ? {} : { json: body });
+    const content = this.#contentOf(answer, method, path);
+    const parsed = schema.safeParse(content);
+    if (!parsed.success) {
+      const why = `an unknown body: ${z.prettifyError(parsed.error).split('\n')[0] ?? ''}`;
+      throw this.#invalid(answer, `${method} ${path}`, why);
+    }
+    return { status: answer.status, headers: answer.headers, body: parsed.data };
+  }
+
+  /** The same for answers, and bodies, that are bytes. */
+  async requestBytes(
+    method: Method,
+    path: string,
+    body: RequestBody = {},
+  ): Promise<{ status: number; bytes: Uint8Array }> {
+    const answer = await this.#sendAgain(method, path, body);
+    if (answer.status >= 400) this.#contentOf(answer, method, path);
+    return answer;
+  }
+
+  #invalid({ status }: RawAnswer, request: string, what: string): AgentError {
+    const message = `${this.baseUrl} answered ${request} with HTTP ${status} and ${what}.`;
+    const action = 'Check that the address is that of the service and its version fits this command.';
+    return new AgentError('ServiceAnswerInvalid', message, action);
+  }
+
+  /** The JSON of an answer; throws what an error answer says. */
+  #contentOf(answer: RawAnswer, method: string, path: string): unknown {
+    const invalid = (what: string): AgentError => this.#invalid(answer, `${method} ${path}`, what);
+    const { status, bytes } = answer;
     let content: unknown;
     try {
-      content = text === '' ? undefined : JSON.parse(text);
+      content = bytes.length === 0 ? undefined : JSON.parse(Buffer.from(bytes).toString('utf8'));
     } catch {
       throw invalid('something that is not JSON');
     }
-    if (status >= 400) {
-      const parsed = errorBody.safeParse(content);
-      if (!parsed.success) throw invalid('an error that is not of this service');
-      const { code, message, target, details } = parsed.data.error;
-      const recommendedAction = details?.[0]?.recommendedAction ?? '';
-      throw new ServiceError({ code, status, message, target, recommendedAction });
-    }
-    const parsed = schema.safeParse(content);
-    if (!parsed.success)
-      throw invalid(`an unknown body: ${z.prettifyError(parsed.error).split('\n')[0] ?? ''}`);
-    return { status, headers, body: parsed.data };
+    if (status < 400) return content;
+    const parsed = errorBody.safeParse(content);
+    if (!parsed.success) throw invalid('an error that is not of this service');
+    const { code, message, target, details } = parsed.data.error;
+    const recommendedAction = details?.[0]?.recommendedAction ?? '';
+    throw new ServiceError({ code, status, message, target, recommendedAction });
   }
 
-  async #sendAgain(method: string, path: string, body: unknown) {
-    const { maxTries = 5, retryDelayMs = 500, signal } = this.#settings;
+  async #sendAgain(method: string, path: string, body: RequestBody): Promise<RawAnswer> {
+    const { maxTries = 5, retryDelayMs = 500, signal, key } = this.#settings;
+    let isRefused = false;
     for (let attempt = 1; ; attempt++) {
-      const outcome = await this.#send(method, path, body).catch((error: unknown) => {
+      const outcome: RawAnswer | { problem: string; cause: unknown } = await this.#send({
+        method,
+        path,
+        body,
+        isRefused,
+      }).catch((error: unknown) => {
         signal?.throwIfAborted();
+        if (error instanceof AgentError || error instanceof ServiceError) throw error;
         return { problem: causeText(error), cause: error };
       });
-      const isBusy = !('problem' in outcome) && (outcome.status >= 500 || outcome.status === 429);
-      if (!('problem' in outcome) && (!isBusy || attempt >= maxTries)) return outcome;
-      if ('problem' in outcome && attempt >= maxTries) {
-        const message = `${this.baseUrl} does not answer: ${outcome.problem}.`;
-        const action = /CERT|VERIFY/.test(outcome.problem)
-          ? 'Set NODE_EXTRA_CA_CERTS to the file of the authority that made its certificate; for a local service "caCertificate" of local.json names it.'
-          : 'Check that the service runs (npm start), its address, and the network.';
-        throw new AgentError('ServiceUnreachable', message, action, { cause: outcome.cause });
+      if ('problem' in outcome) {
+        if (attempt >= maxTries) {
+          const message = `${this.baseUrl} does not answer: ${outcome.problem}.`;
+          const action = /CERT|VERIFY/.test(outcome.problem)
+            ? 'Set NODE_EXTRA_CA_CERTS to the file of the authority that made its certificate; for a local service "caCertificate" of local.json names it.'
+            : 'Check that the service runs (npm start), its address, and the network.';
+          throw new AgentError('ServiceUnreachable', message, action, { cause: outcome.cause });
+        }
+      } else {
+        // A token that ended meanwhile is renewed once.
+        const isStale: boolean = outcome.status === 401 && typeof key === 'function' && !isRefused;
+        const isBusy = outcome.status >= 500 || outcome.status === 429;
+        if (!isStale && (!isBusy || attempt >= maxTries)) return outcome;
+        isRefused = isStale;
+        if (isStale) continue;
       }
       await sleep(retryDelayMs * 2 ** (attempt - 1), undefined, signal ? { signal } : {});
     }
   }
 
-  async #send(method: string, path: string, body: unknown) {
+  async #send({ method, path, body, isRefused }: SentRequest): Promise<RawAnswer> {
     const timeout = AbortSignal.timeout(attemptTimeoutMs);
     const { key, signal } = this.#settings;
+    const token = typeof key === 'function' ? await key({ isRefused }) : key;
+    const content = contentOf(body);
     const response = await fetch(this.baseUrl + path, {
       method,
       headers: {
-        authorization: `Bearer ${key}`,
-        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...(token === '' ? {} : { authorization: `Bearer ${token}` }),
+        ...(content === undefined ? {} : { 'content-type': content.type }),
       },
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      ...(content === undefined ? {} : { body: content.data }),
       redirect: 'error',
       signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
     });
-    return { status: response.status, headers: response.headers, text: await response.text() };
+    const bytes = new Uint8Array(await response.arrayBuffer());
+    return { status: response.status, headers: response.headers, bytes };
   }
+}
+
+function contentOf({
+  json,
+  bytes,
+}: RequestBody): { type: string; data: string | Uint8Array<ArrayBuffer> } | undefined {
+  if (bytes !== undefined) return { type: 'application/octet-stream', data: new Uint8Array(bytes) };
+  return json === undefined ? undefined : { type: 'application/json', data: JSON.stringify(json) };
 }

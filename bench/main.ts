@@ -2,6 +2,7 @@
 // that everything was measured, 1 that something could not be.
 import { availableParallelism, loadavg } from 'node:os';
 import { Command, CommanderError, Option } from 'commander';
+import { agentBench } from './agent/group.ts';
 import { apiBench } from './api/group.ts';
 import { hostBench } from './host/group.ts';
 import { hrlBench } from './hrl/group.ts';
@@ -19,6 +20,7 @@ const groups: Record<string, BenchGroup> = {
   hrl: hrlBench,
   resync: resyncBench,
   protection: protectionBench,
+  agent: agentBench,
 };
 
 function listOfGroups(): string {

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 // The command `lifeboat`: connects the process (arguments, streams, signals, exit code) to `run`.
 import { exitCodes } from './exitCodes.ts';
+import { useEnvironmentProxy } from './proxy.ts';
 import { run } from './run.ts';
 
 const interrupt = new AbortController();
@@ -18,6 +19,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   process.exit(exitCodes.failed);
 });
 
+await useEnvironmentProxy(process.env);
 process.exitCode = await run(process.argv.slice(2), {
   stdout: process.stdout,
   stderr: process.stderr,

@@ -2,9 +2,12 @@
 // because the storage SDK alone takes longer to load than most commands take.
 import { Command } from 'commander';
 import packageJson from '../package.json' with { type: 'json' };
+import { agentCommand } from './agent/command.ts';
 import { costCommand } from './cost/command.ts';
 import { hrlCommand } from './hrl/command.ts';
+import { completionScript, type Shell } from './completion.ts';
 import type { Io } from './io.ts';
+import { operatorCommands } from './manage/command.ts';
 import { uploadCommand } from './upload/command.ts';
 
 const afterHelp = `
@@ -14,12 +17,18 @@ Exit codes: 0 done · 1 failed · 2 wrong usage · 3 the log is refused · 4 ser
 export function program(io: Io, isJson: boolean): Command {
   const root = new Command('lifeboat')
     .description(
-      'Disaster recovery by Hyper-V Replica Logs: look at logs, make and apply them, send disks and logs.',
+      'Disaster recovery by Hyper-V Replica Logs: protect machines, run the agent of a source host, look at logs.',
     )
     .version(packageJson.version, '--version', 'print the version')
     .option('--json', 'print one JSON document on stdout, results and errors alike')
     .addHelpText('after', afterHelp);
-  root.addCommand(hrlCommand(io)).addCommand(uploadCommand(io)).addCommand(costCommand(io));
+  for (const command of operatorCommands(io, (shell) => completionScript(root, shell as Shell)))
+    root.addCommand(command);
+  root
+    .addCommand(agentCommand(io))
+    .addCommand(hrlCommand(io))
+    .addCommand(uploadCommand(io))
+    .addCommand(costCommand(io));
   configure(root, io, isJson);
   return root;
 }

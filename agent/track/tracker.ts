@@ -41,6 +41,11 @@ export interface FrozenCycle {
   readonly consistency: 'crash' | 'application';
   readonly disks: readonly FrozenDisk[];
   /**
+   * For views that only hope to stand still: throws AgentError `SourceChanged` when the disks were written since the freeze.
+   * Call it after reading, before anything that was read is used.
+   */
+  check?(): Promise<void>;
+  /**
    * The service has this cycle: `reference` is the new reference, what came before is forgotten, the view is released.
    * If it throws, call it again or open the tracker anew. A second call after success changes nothing; after abort() it
    * throws.

@@ -2,7 +2,7 @@
 import { AgentError } from '../../agent/agentError.ts';
 import { openDiskSource, type DiskSource } from '../../agent/diskSource.ts';
 import type { Assignment, DiskAssignment } from '../../agent/serviceClient.ts';
-import { uploadReplica, type UploadUrl } from '../../agent/uploadReplica.ts';
+import { uploadReplica, type UploadUrl } from '../../agent/upload/uploadReplica.ts';
 import { formatBytes, formatFacts } from '../humanText.ts';
 import { pathOf, print, type Io } from '../io.ts';
 import { startProgress } from '../progress.ts';

@@ -3,7 +3,7 @@
 import { AgentError } from '../../agent/agentError.ts';
 import { openFileSource } from '../../agent/fileSource.ts';
 import type { Assignment, DiskAssignment } from '../../agent/serviceClient.ts';
-import { uploadLog } from '../../agent/uploadLog.ts';
+import { uploadLog } from '../../agent/upload/uploadLog.ts';
 import { verifyHrl } from '../../lib/hrl/verify.ts';
 import { formatBytes, formatFacts } from '../humanText.ts';
 import { pathOf, print, type Io } from '../io.ts';

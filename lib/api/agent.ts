@@ -98,6 +98,7 @@ async function diskAssignment(
       previousUniqueId: isSetApart(record) && row.resync ? null : row.lastLogId,
       metadata: logMetadata(record, row, next),
       uploadUrl: await signer.deltaCreateUrl(delta, expiresAt),
+      blocksUrl: await signer.deltaWriteUrl(delta, expiresAt),
       expiresAt: expiresAt.toISOString(),
     },
   };

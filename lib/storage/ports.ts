@@ -222,4 +222,9 @@ export interface UploadSigner {
   recoveryPointReadUrl(blobName: string, snapshotId: string, expiresAt: Date): Promise<string>;
   /** A URL that may create this log once, and nothing else. */
   deltaCreateUrl(blobName: string, expiresAt: Date): Promise<string>;
+  /**
+   * A URL that may write this log, in blocks that are sent at the same time and committed once. The service has no narrower
+   * permission for blocks: it may replace the log too, which whoever merges it notices by its ETag and digest.
+   */
+  deltaWriteUrl(blobName: string, expiresAt: Date): Promise<string>;
 }

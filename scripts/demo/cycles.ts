@@ -7,7 +7,7 @@ import { promisify } from 'node:util';
 import { writeDeltaLog, type DeltaLog } from '../../agent/deltaLog.ts';
 import { readExtents } from '../../agent/extents.ts';
 import { openFileSource } from '../../agent/fileSource.ts';
-import { logMetadata, uploadLog } from '../../agent/uploadLog.ts';
+import { logMetadata, uploadLog } from '../../agent/upload/uploadLog.ts';
 import { formatDeltaName } from '../../lib/replication/names.ts';
 import { frozenPath, item, type Demo } from './demo.ts';
 

@@ -2,7 +2,7 @@
 // moment. It is made whole by the log of cycle 1, which holds every block written since before the copy began, as it
 // was when cycle 1 was frozen: the replica is consistent from cycle 1 on, and there is no recovery point before.
 import { AgentError } from '../../agent/agentError.ts';
-import { uploadReplica } from '../../agent/uploadReplica.ts';
+import { uploadReplica } from '../../agent/upload/uploadReplica.ts';
 import type { RandomAccessSource } from '../../lib/disk/source.ts';
 import type { HrlWrite } from '../../lib/hrl/writer.ts';
 import { findChangedBlocks } from '../../agent/changedBlocks.ts';

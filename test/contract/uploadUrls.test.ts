@@ -89,6 +89,40 @@ describe('deltaCreateUrl', () => {
   });
 });
 
+describe('deltaWriteUrl', () => {
+  const putBlock = (url: string, id: string, bytes: Uint8Array) =>
+    send('PUT', `${url}&comp=block&blockid=${encodeURIComponent(btoa(id))}`, {}, bytes);
+  const commit = (url: string, ids: readonly string[], headers: Record<string, string> = {}) => {
+    const latest = ids.map((id) => `<Latest>${btoa(id)}</Latest>`).join('');
+    const list = `<?xml version="1.0" encoding="utf-8"?><BlockList>${latest}</BlockList>`;
+    return send('PUT', `${url}&comp=blocklist`, headers, new TextEncoder().encode(list));
+  };
+
+  test('writes a log in blocks that appear at once, and tells that one is there', async () => {
+    const name = freshName('log');
+    const url = await storage.signer.deltaWriteUrl(name, inAnHour());
+    expect(await putBlock(url, 'b', patternBytes(50, 2))).toBe(201);
+    expect(await putBlock(url, 'a', patternBytes(100, 1))).toBe(201);
+    expect(await storage.deltas.find(name)).toBeUndefined();
+    expect(await commit(url, ['a', 'b'], { 'if-none-match': '*', 'x-ms-meta-kind': 'delta' })).toBe(201);
+    const info = (await storage.deltas.find(name))!;
+    expect(info.metadata).toEqual({ kind: 'delta' });
+    const bytes = await storage.deltas.read(name, { offsetBytes: 0, lengthBytes: 150 }, info.etag);
+    expect(Buffer.from(bytes)).toEqual(Buffer.concat([patternBytes(100, 1), patternBytes(50, 2)]));
+    expect(await putBlock(url, 'c', patternBytes(10, 3))).toBe(201);
+    expect(await commit(url, ['c'], { 'if-none-match': '*' })).toBe(409);
+    expect((await storage.deltas.find(name))?.etag).toBe(info.etag);
+  });
+
+  test('neither reads, nor deletes, nor reaches another log', async () => {
+    const name = freshName('log');
+    const url = await storage.signer.deltaWriteUrl(name, inAnHour());
+    expect(await putBlock(url.replace(name, `${name}-other`), 'a', page)).toBe(403);
+    expect(await send('GET', url, {})).toBe(403);
+    expect(await send('DELETE', url, {})).toBe(403);
+  });
+});
+
 describe('limits', () => {
   test('a URL works in the past of a host whose clock is late, and not after its end', async () => {
     const name = freshName('log');

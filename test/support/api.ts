@@ -45,6 +45,7 @@ export function testApi(
       recoveryPointReadUrl: async (name, snapshotId) =>
         `https://account.example/replicas/${name}?snapshot=${snapshotId}&sig=r`,
       deltaCreateUrl: async (name) => `https://account.example/deltas/${name}?sig=c`,
+      deltaWriteUrl: async (name) => `https://account.example/deltas/${name}?sig=w`,
     },
     settings: {
       vault: { subscription: 's1', resourceGroup: 'rg', vault: 'v1' },

@@ -27,5 +27,10 @@ export function azureSigner(connection: AzureConnection, now: () => Date = () =>
         { containerName: containerNames.deltas, blobName, permissions: BlobSASPermissions.parse('c') },
         expiresAt,
       ),
+    deltaWriteUrl: (blobName, expiresAt) =>
+      sign(
+        { containerName: containerNames.deltas, blobName, permissions: BlobSASPermissions.parse('cw') },
+        expiresAt,
+      ),
   };
 }

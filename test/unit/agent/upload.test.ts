@@ -2,8 +2,8 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { BlobServiceClient } from '@azure/storage-blob';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { uploadLog } from '../../../agent/uploadLog.ts';
-import { uploadReplica, type UploadUrl } from '../../../agent/uploadReplica.ts';
+import { uploadLog } from '../../../agent/upload/uploadLog.ts';
+import { uploadReplica, type UploadUrl } from '../../../agent/upload/uploadReplica.ts';
 import { memorySource, type RandomAccessSource } from '../../../lib/disk/source.ts';
 import { azureStorage } from '../../../lib/storage/azure/index.ts';
 import { startAzurite, type RunningAzurite } from '../../support/azurite.ts';
@@ -44,7 +44,10 @@ describe('uploadReplica', () => {
       getUploadUrl: urlFor(name),
       onProgress: (bytes) => done.push(bytes),
     });
-    expect(result).toEqual({ diskBytes: disk.length, writtenBytes: disk.length, writeRequests: 3 });
+    expect(result).toEqual({
+      ...{ diskBytes: disk.length, writtenBytes: disk.length },
+      ...{ writeRequests: 3, resumedBytes: 0 },
+    });
     expect(done.at(-1)).toBe(disk.length);
     const blob = await readAll(name, 10 * mib + 512);
     expect(blob.subarray(0, disk.length).equals(disk)).toBe(true);

@@ -2,7 +2,7 @@
 import { readFile, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { logMetadata } from '../../../agent/uploadLog.ts';
+import { logMetadata } from '../../../agent/upload/uploadLog.ts';
 import { compareDisk, type CompareProgress, type DiskComparison } from '../../../agent/resync/compareDisk.ts';
 import { JournalFile, type JournalEntry } from '../../../agent/resync/comparisonJournal.ts';
 import { publishDigests } from '../../../agent/resync/publishDigests.ts';

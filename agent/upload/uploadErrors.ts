@@ -1,7 +1,7 @@
 // Errors of uploads through signed URLs, in the words of the source side. The URL is a secret and appears nowhere.
-import { LifeboatError } from '../lib/errors.ts';
-import { toLifeboatError } from '../lib/storage/azure/errors.ts';
-import { AgentError } from './agentError.ts';
+import { LifeboatError } from '../../lib/errors.ts';
+import { toLifeboatError } from '../../lib/storage/azure/errors.ts';
+import { AgentError } from '../agentError.ts';
 
 /** Maps what the storage SDK threw while `what` was done; AgentErrors, aborts and LifeboatErrors of reading pass. */
 export function uploadError(error: unknown, what: string, signal: AbortSignal | undefined): unknown {

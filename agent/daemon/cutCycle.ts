@@ -1,0 +1,84 @@
+// One cycle of a machine: frozen at one instant, and a log for every disk of what changed since the reference.
+import { randomUUID } from 'node:crypto';
+import { writeDeltaLog } from '../deltaLog.ts';
+import { readExtents, totalsOfExtents } from '../extents.ts';
+import type { Assignment, DiskAssignment } from '../serviceClient.ts';
+import { joinGaps } from '../track/joinGaps.ts';
+import type { FrozenCycle } from '../track/tracker.ts';
+import { copiedDisks, freeze, frozenDiskOf, type ItemContext } from './itemContext.ts';
+import type { PendingCycle, PendingLog } from './itemState.ts';
+
+/** A log whose content is fixed and that is not written yet. */
+function streamedLog(disk: string): PendingLog {
+  return { disk, path: null, sizeBytes: 0, sha256: '', uniqueId: randomUUID() };
+}
+
+async function writeLog(
+  { spool, item, signal }: ItemContext,
+  cycle: FrozenCycle,
+  assigned: DiskAssignment,
+  number: number,
+): Promise<PendingLog> {
+  const { reader, extents } = frozenDiskOf(cycle, assigned);
+  const joined = joinGaps(extents);
+  const path = spool.pathOf(item, number, assigned.disk);
+  const log = await writeDeltaLog(path, readExtents(reader, joined), {
+    ...headerOf(cycle, assigned, randomUUID()),
+    expected: totalsOfExtents(joined),
+    replace: true,
+    signal,
+  });
+  return { disk: assigned.disk, path, sizeBytes: log.sizeBytes, sha256: log.sha256, uniqueId: log.uniqueId };
+}
+
+/** What the log of a disk says of itself. */
+export function headerOf({ takenAt }: FrozenCycle, { delta }: DiskAssignment, uniqueId: string) {
+  const { previousUniqueId } = delta;
+  return { uniqueId, createdAt: takenAt, ...(previousUniqueId === null ? {} : { previousUniqueId }) };
+}
+
+/** The cycle as it is remembered until it is applied. */
+export function pendingOf(
+  cycle: FrozenCycle,
+  assignment: Assignment,
+  logs: readonly PendingLog[],
+): PendingCycle {
+  const { reference, takenAt, consistency } = cycle;
+  return {
+    cycle: assignment.nextCycle ?? 0,
+    generation: assignment.resync?.generation ?? null,
+    ...{ reference, consistency, takenAt: takenAt.toISOString(), logs: [...logs] },
+  };
+}
+
+/**
+ * Freezes the machine and makes its logs, in the spool when it has room for them. Throws what the tracker throws, and leaves
+ * no cycle open then.
+ */
+export async function cutCycle(context: ItemContext, assignment: Assignment): Promise<void> {
+  const { state, spool, item } = context;
+  context.report({ doing: 'looking for changes' });
+  const cycle = await freeze(context, state.current.reference ?? undefined);
+  const disks = copiedDisks(assignment);
+  const dataBytes = disks
+    .map((each) => totalsOfExtents(joinGaps(frozenDiskOf(cycle, each).extents)).dataBytes)
+    .reduce((sum, bytes) => sum + bytes, 0);
+  const room = await spool.reserve(dataBytes);
+  if (!room)
+    context.log(`${item}: the spool has no room for ${dataBytes} bytes; only the changed blocks are kept`);
+  const logs: PendingLog[] = [];
+  try {
+    context.report({ doing: 'making logs' });
+    for (const each of disks)
+      logs.push(
+        room ? await writeLog(context, cycle, each, assignment.nextCycle ?? 0) : streamedLog(each.disk),
+      );
+  } finally {
+    room?.release();
+  }
+  await cycle.check?.();
+  await state.update({
+    pending: pendingOf(cycle, assignment, logs),
+    lastFrozenAt: cycle.takenAt.toISOString(),
+  });
+}

@@ -1,0 +1,44 @@
+// Cycles of a machine whose logs are made by somebody else: the next log of every disk is one cycle.
+import type { Assignment } from '../serviceClient.ts';
+import { checkLog, findNextLog, listClosedLogs } from '../track/hrlFolder/logFolder.ts';
+import { copiedDisks, type ItemContext } from './itemContext.ts';
+import type { PendingLog } from './itemState.ts';
+import { removeFile } from './stateFiles.ts';
+
+/** The folders of a machine, by disk. */
+export interface LogFolders {
+  folders: ReadonlyMap<string, string>;
+  keepShipped: boolean;
+}
+
+/** Makes the next cycle of what lies there; false when a disk has no closed log yet. Throws `TrackingLost`, HrlError. */
+export async function takeCycle(
+  { state, item, log }: ItemContext,
+  assignment: Assignment,
+  { folders }: LogFolders,
+): Promise<boolean> {
+  const logs: PendingLog[] = [];
+  let takenAtMs = 0;
+  for (const { disk, sizeBytes: diskSizeBytes, delta } of copiedDisks(assignment)) {
+    const { previousUniqueId } = delta;
+    const next = findNextLog(await listClosedLogs(folders.get(disk) ?? ''), previousUniqueId);
+    if (!next) return false;
+    const checked = await checkLog(next, { diskSizeBytes, previousUniqueId });
+    logs.push({ disk, path: next.path, ...checked, uniqueId: next.header.uniqueId });
+    takenAtMs = Math.max(takenAtMs, next.header.lastModifiedAt.getTime());
+  }
+  const cycle = assignment.nextCycle ?? 0;
+  const takenAt = new Date(takenAtMs).toISOString();
+  await state.update({
+    pending: { cycle, generation: null, reference: `cycle-${cycle}`, takenAt, consistency: 'crash', logs },
+    lastFrozenAt: takenAt,
+  });
+  log(`${item}: cycle ${cycle} is ${logs.length} logs of ${takenAt}`);
+  return true;
+}
+
+/** After the cycle was applied. A log that is gone already: no change. */
+export async function forgetLogs({ keepShipped }: LogFolders, logs: readonly PendingLog[]): Promise<void> {
+  if (keepShipped) return;
+  for (const { path } of logs) if (path !== null) await removeFile(path);
+}

@@ -1,0 +1,91 @@
+// Initial replication of a machine: one frozen state of all disks, copied page by page, and then vouched for. The disks are
+// declared complete only when all of them are copied from the same state, so that the first log has every change since.
+import { AgentError } from '../agentError.ts';
+import type { Assignment } from '../serviceClient.ts';
+import { CopyCursorFile, removeCursor } from '../upload/copyCursor.ts';
+import { copyChunkBytes, uploadReplica } from '../upload/uploadReplica.ts';
+import { confirmOpen, cursorPath, freeze, frozenDiskOf, viewIdOf, type ItemContext } from './itemContext.ts';
+import type { FrozenCycle } from '../track/tracker.ts';
+
+/** True when there was something to do. May be called again after any failure or crash. */
+export async function copyMachine(context: ItemContext, assignment: Assignment): Promise<boolean> {
+  const { state, client, log } = context;
+  if (state.current.baseline === null) {
+    requireUntouched(assignment);
+    if (!assignment.disks.every(({ initialReplication }) => initialReplication.uploadUrl)) return false;
+    const cycle = await freeze(context, undefined);
+    await client.reportSnapshot(context.item, 'taken');
+    await copyDisks(context, assignment, cycle);
+    await cycle.check?.();
+    const { reference, takenAt } = cycle;
+    await state.update({
+      baseline: { reference, takenAt: takenAt.toISOString() },
+      lastFrozenAt: takenAt.toISOString(),
+    });
+  }
+  const { baseline } = state.current;
+  if (baseline === null) return false;
+  for (const { disk, initialReplication } of assignment.disks)
+    if (initialReplication.state === 'pending')
+      await client.completeDisk(context.item, disk, { pointInTime: baseline.takenAt });
+  await state.update({ reference: baseline.reference, baseline: null, appliedCycle: 0, pending: null });
+  await confirmOpen(context, baseline.reference);
+  await client.reportSnapshot(context.item, 'released');
+  for (const { disk } of assignment.disks) await removeCursor(cursorPath(context, disk));
+  log(`${context.item}: copied, as of ${baseline.takenAt}`);
+  return true;
+}
+
+/** Disks that somebody else has declared complete are of a state that we know nothing of. */
+function requireUntouched({ disks }: Assignment): void {
+  const done = disks.filter(({ initialReplication }) => initialReplication.state === 'complete');
+  if (done.length === 0) return;
+  const names = done.map(({ disk }) => disk).join(', ');
+  const message = `Disk ${names} was copied by somebody else, from a state that this agent does not know.`;
+  throw new AgentError(
+    'DiskSizeMismatch',
+    message,
+    'Let one program copy all disks: disable and enable protection.',
+  );
+}
+
+async function copyDisks(context: ItemContext, assignment: Assignment, cycle: FrozenCycle): Promise<void> {
+  const totalBytes = assignment.disks.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  let doneBefore = 0;
+  for (const assigned of assignment.disks) {
+    const { disk, sizeBytes, initialReplication } = assigned;
+    const { reader, extents } = frozenDiskOf(cycle, assigned);
+    const { blobName } = initialReplication;
+    const plan = { item: context.item, disk, blobName, diskSizeBytes: sizeBytes, chunkBytes: copyChunkBytes };
+    await using cursor = await CopyCursorFile.open(cursorPath(context, disk), plan);
+    const done = doneBefore;
+    const result = await uploadReplica({
+      source: reader,
+      extents,
+      resume: { cursor, viewId: viewIdOf(cycle, reader) },
+      concurrency: context.pageWrites,
+      limiter: context.limiter,
+      signal: context.signal,
+      getUploadUrl: () => uploadUrlOf(context, disk),
+      onProgress: (doneBytes) =>
+        context.report({ doing: `copying ${disk}`, doneBytes: done + doneBytes, totalBytes }),
+    });
+    doneBefore += sizeBytes;
+    context.log(
+      `${context.item}/${disk}: ${result.writtenBytes} bytes sent in ${result.writeRequests} writes, ${result.resumedBytes} bytes of the disk were there`,
+    );
+  }
+}
+
+async function uploadUrlOf({ feed, item }: ItemContext, disk: string) {
+  const assigned = (await feed.find(item))?.disks.find((each) => each.disk === disk);
+  const { uploadUrl, expiresAt } = assigned?.initialReplication ?? {};
+  if (uploadUrl !== undefined && expiresAt !== undefined)
+    return { url: uploadUrl, expiresAt: new Date(expiresAt) };
+  const action = 'Nothing to do: the assignment is asked for again.';
+  throw new AgentError(
+    'NotAssigned',
+    `Disk ${disk} of item ${item} is not open for its copy any more.`,
+    action,
+  );
+}

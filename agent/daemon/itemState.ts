@@ -1,0 +1,73 @@
+// What the agent remembers of one protected item. Everything else is asked of the service, or found in the tracker.
+import { join } from 'node:path';
+import * as z from 'zod';
+import { readState, writeState } from './stateFiles.ts';
+
+const pendingLog = z.strictObject({
+  disk: z.string(),
+  /** In the spool; null when the log is made from the frozen view while it is sent. */
+  path: z.string().nullable(),
+  sizeBytes: z.number(),
+  sha256: z.string(),
+  uniqueId: z.string(),
+});
+
+/** A cycle that was cut and is not known to be applied. Its logs may be sent again until it is. */
+const pendingCycle = z.strictObject({
+  cycle: z.number().int().min(1),
+  /** Of the resynchronization that it belongs to. */
+  generation: z.number().nullable(),
+  /** State of the machine that the logs lead to: the tracker's new reference once the cycle is applied. */
+  reference: z.string(),
+  takenAt: z.iso.datetime(),
+  consistency: z.enum(['crash', 'application']),
+  logs: z.array(pendingLog),
+});
+export type PendingCycle = z.infer<typeof pendingCycle>;
+export type PendingLog = PendingCycle['logs'][number];
+
+const itemState = z.strictObject({
+  version: z.literal(1),
+  item: z.string(),
+  /** What the tracker counts from: the state that the service has applied. Null: it has none. */
+  reference: z.string().nullable(),
+  appliedCycle: z.number(),
+  /** All disks were copied from this state, and the service was not told yet by all of them. */
+  baseline: z.strictObject({ reference: z.string(), takenAt: z.iso.datetime() }).nullable(),
+  pending: pendingCycle.nullable(),
+  /** When the last cycle was frozen. */
+  lastFrozenAt: z.iso.datetime().nullable(),
+});
+export type ItemState = z.infer<typeof itemState>;
+
+/** The state of an item, in memory and in its file. */
+export class ItemStateFile {
+  readonly #path: string;
+  #state: ItemState;
+
+  private constructor(path: string, state: ItemState) {
+    this.#path = path;
+    this.#state = state;
+  }
+
+  /** Throws AgentError `StateInvalid` for a damaged file. */
+  static async open(folder: string, item: string): Promise<ItemStateFile> {
+    const path = join(folder, `${item}.json`);
+    const fresh: ItemState = {
+      ...{ version: 1, item, reference: null, appliedCycle: 0, baseline: null, pending: null },
+      lastFrozenAt: null,
+    };
+    return new ItemStateFile(path, (await readState(path, itemState)) ?? fresh);
+  }
+
+  get current(): ItemState {
+    return this.#state;
+  }
+
+  /** Durable when it resolves. */
+  async update(change: Partial<ItemState>): Promise<void> {
+    const next = { ...this.#state, ...change };
+    await writeState(this.#path, next);
+    this.#state = next;
+  }
+}

@@ -1,0 +1,79 @@
+// The tracker that agent.yaml names for a machine.
+import { join } from 'node:path';
+import { mkdir } from 'node:fs/promises';
+import { LifeboatError } from '../../lib/errors.ts';
+import type { DiskPlace } from '../track/frozenView.ts';
+import { ProgramTracker } from '../track/program/tracker.ts';
+import { programViews } from '../track/program/views.ts';
+import { QemuTracker } from '../track/qemu/tracker.ts';
+import { restingDisks } from '../track/restingDisks.ts';
+import { ScanTracker } from '../track/scan/tracker.ts';
+import type { ChangeTracker } from '../track/tracker.ts';
+import type { MachineConfig } from './config.ts';
+import type { LogFolders } from './folderCycle.ts';
+import type { Activity } from './itemContext.ts';
+
+const placesOf = ({ disks }: MachineConfig): DiskPlace[] =>
+  disks.map(({ id, path = '', format }) => ({ disk: id, location: path, format }));
+
+export interface TrackerContext {
+  /** Of this machine alone. */
+  folder: string;
+  signal: AbortSignal;
+  report: (activity: Activity) => void;
+}
+
+/** Makes the tracker; nothing is opened yet. */
+export async function createTracker(
+  machine: MachineConfig,
+  { folder, signal, report }: TrackerContext,
+): Promise<ChangeTracker> {
+  const { tracker } = machine;
+  const places = placesOf(machine);
+  const about = { machine: machine.id, disks: places, signal };
+  switch (tracker.kind) {
+    case 'scan':
+      return new ScanTracker({
+        folder: join(folder, 'scan'),
+        views: tracker.view ? programViews({ ...about, ...tracker.view }) : restingDisks(places),
+        workers: tracker.workers,
+        signal,
+        onProgress: (disk, doneBytes, totalBytes) =>
+          report({ doing: `looking for changes of ${disk}`, doneBytes, totalBytes }),
+      });
+    case 'program':
+      return new ProgramTracker({
+        ...about,
+        command: tracker.command,
+        timeoutSeconds: tracker.timeoutSeconds,
+      });
+    case 'qemu': {
+      const scratchFolder = join(folder, 'qemu');
+      await mkdir(scratchFolder, { recursive: true });
+      const disks = machine.disks.map(({ id, device = '' }) => ({ disk: id, device }));
+      return new QemuTracker({ qmpSocketPath: tracker.qmpSocket, disks, scratchFolder });
+    }
+    case 'hrlFolder':
+      return noTracker;
+  }
+}
+
+/** Of a machine whose logs come from elsewhere: nothing can be frozen. */
+const noTracker: ChangeTracker = {
+  freeze: () =>
+    Promise.reject(
+      new LifeboatError(
+        'SnapshotFailed',
+        'The logs of this machine are made elsewhere; it cannot be frozen.',
+      ),
+    ),
+  close: () => Promise.resolve(),
+  [Symbol.asyncDispose]: () => Promise.resolve(),
+};
+
+/** The folders of logs of a machine whose tracker is of that kind. */
+export function logFoldersOf({ tracker, disks }: MachineConfig): LogFolders | undefined {
+  if (tracker.kind !== 'hrlFolder') return undefined;
+  const folders = new Map(disks.map(({ id, logs = '' }) => [id, logs]));
+  return { folders, keepShipped: tracker.keepShipped };
+}

@@ -1,0 +1,152 @@
+// Change tracking by a program that knows what changed: RCT of Hyper-V, thin_delta, rbd diff, and whatever else prints extents.
+// The program keeps the references; this makes sure that its answers are whole, and that it is told what became of them.
+import { LifeboatError } from '../../../lib/errors.ts';
+import type { ByteRange } from '../../../lib/storage/ports.ts';
+import type { DiskReader } from '../../disk/reader.ts';
+import type { ChangeTracker, FreezeRequest, FrozenCycle, FrozenDisk } from '../tracker.ts';
+import { parseChanges } from './changesFormat.ts';
+import { FreezeProgram, type FreezeProgramOptions, type ProgramFreeze } from './freezeProgram.ts';
+
+const allocationWindowBytes = 1024 ** 3;
+
+/** Everything that may be other than zeros. */
+async function allocated(reader: DiskReader): Promise<ByteRange[]> {
+  const extents: ByteRange[] = [];
+  for (let start = 0; start < reader.sizeBytes; start += allocationWindowBytes) {
+    const lengthBytes = Math.min(allocationWindowBytes, reader.sizeBytes - start);
+    for (const { kind, ...extent } of await reader.allocation({ offsetBytes: start, lengthBytes })) {
+      if (kind === 'zero') continue;
+      const last = extents.at(-1);
+      if (last && last.offsetBytes + last.lengthBytes === extent.offsetBytes)
+        last.lengthBytes += extent.lengthBytes;
+      else extents.push({ ...extent });
+    }
+  }
+  return extents;
+}
+
+/** The tracker of one machine. */
+export class ProgramTracker implements ChangeTracker {
+  readonly #program: FreezeProgram;
+  /** What the program was last told to count from; undefined before it was told anything. */
+  #settled: { since: string | undefined } | undefined;
+  #cycle: ProgramCycle | undefined;
+  #isFreezing = false;
+
+  constructor(options: FreezeProgramOptions) {
+    this.#program = new FreezeProgram(options);
+  }
+
+  async freeze({ since }: FreezeRequest): Promise<FrozenCycle> {
+    if (this.#isFreezing || this.#cycle?.isOpen === true)
+      throw new LifeboatError('TrackerBusy', 'A cycle of this machine is still open.');
+    this.#isFreezing = true;
+    try {
+      await this.#settle(since);
+      const frozen = await this.#program.freeze(since);
+      try {
+        this.#cycle = await this.#open(frozen, since);
+      } catch (error) {
+        await Promise.all(frozen.disks.map(({ reader }) => reader.close()));
+        await this.#program.abort(frozen.reference, since).catch(() => undefined);
+        throw error;
+      }
+      return this.#cycle;
+    } finally {
+      this.#isFreezing = false;
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#cycle?.abort();
+    this.#cycle = undefined;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  /** Makes the program forget what an agent that died was doing. */
+  async #settle(since: string | undefined): Promise<void> {
+    if (this.#settled && this.#settled.since === since) return;
+    if (since === undefined) await this.#program.abort(undefined, undefined);
+    else await this.#program.confirm(since);
+    this.#settled = { since };
+  }
+
+  async #open(frozen: ProgramFreeze, since: string | undefined): Promise<ProgramCycle> {
+    const { reference, takenAt, consistency } = frozen;
+    if (reference === undefined || reference === since)
+      throw new LifeboatError(
+        'SourceAnswerInvalid',
+        `${this.#program.name} freeze did not print a new reference.`,
+      );
+    const disks: FrozenDisk[] = [];
+    for (const { disk, reader, changes } of frozen.disks) {
+      const subject = { disk, diskSizeBytes: reader.sizeBytes, since: since ?? '', to: reference };
+      const extents = since === undefined ? await allocated(reader) : parseChanges(changes, subject);
+      disks.push({ disk, reader, extents });
+    }
+    return new ProgramCycle({
+      ...{ reference, takenAt, consistency, disks, kind: since === undefined ? 'full' : 'changes' },
+      confirm: async () => {
+        await this.#program.confirm(reference);
+        this.#settled = { since: reference };
+      },
+      abort: () => this.#program.abort(reference, since),
+    });
+  }
+}
+
+interface CycleParts {
+  reference: string;
+  kind: 'full' | 'changes';
+  takenAt: Date;
+  consistency: 'crash' | 'application';
+  disks: readonly FrozenDisk[];
+  confirm: () => Promise<void>;
+  abort: () => Promise<void>;
+}
+
+class ProgramCycle implements FrozenCycle {
+  readonly reference: string;
+  readonly kind: 'full' | 'changes';
+  readonly takenAt: Date;
+  readonly consistency: 'crash' | 'application';
+  readonly disks: readonly FrozenDisk[];
+  readonly #parts: CycleParts;
+  #state: 'open' | 'confirmed' | 'aborted' = 'open';
+
+  constructor(parts: CycleParts) {
+    this.#parts = parts;
+    this.reference = parts.reference;
+    this.kind = parts.kind;
+    this.takenAt = parts.takenAt;
+    this.consistency = parts.consistency;
+    this.disks = parts.disks;
+  }
+
+  get isOpen(): boolean {
+    return this.#state === 'open';
+  }
+
+  async confirm(): Promise<void> {
+    if (this.#state === 'confirmed') return;
+    if (this.#state === 'aborted')
+      throw new Error(`cycle ${this.reference} was aborted and cannot be confirmed`);
+    await this.#closeReaders();
+    await this.#parts.confirm();
+    this.#state = 'confirmed';
+  }
+
+  async abort(): Promise<void> {
+    if (this.#state !== 'open') return;
+    this.#state = 'aborted';
+    await this.#closeReaders();
+    await this.#parts.abort();
+  }
+
+  async #closeReaders(): Promise<void> {
+    await Promise.all(this.disks.map(({ reader }) => reader.close()));
+  }
+}

@@ -1,0 +1,135 @@
+// Digests of a whole disk in a file: a header, then the records of the coarse blocks in order. The SHA-256 of the file is kept
+// beside it by whoever owns it: a file that is not whole is worth nothing.
+import { createHash, type Hash } from 'node:crypto';
+import { open, type FileHandle } from 'node:fs/promises';
+import { LifeboatError } from '../../../lib/errors.ts';
+import { readError, writeError } from '../../fileErrors.ts';
+import { writeFully } from '../../fileWrite.ts';
+import { coarseBytes, recordBytes } from './hashStripe.ts';
+
+const magic = 'lifeboat scan 1\n';
+const headerBytes = 24;
+
+function headerOf(diskSizeBytes: number): Buffer {
+  const header = Buffer.alloc(headerBytes);
+  header.write(magic, 'latin1');
+  header.writeBigUInt64LE(BigInt(diskSizeBytes), magic.length);
+  return header;
+}
+
+const recordsBytes = (diskSizeBytes: number): number => Math.ceil(diskSizeBytes / coarseBytes) * recordBytes;
+
+const lost = (path: string, why: string, cause?: unknown): LifeboatError =>
+  new LifeboatError('TrackingLost', `The digests of the last cycle are worth nothing: ${path} ${why}.`, {
+    cause,
+  });
+
+/** Reads the records in order. Throws `TrackingLost` for a file that is missing, of another disk, or not what was written. */
+export class DigestReader implements AsyncDisposable {
+  readonly #path: string;
+  readonly #handle: FileHandle;
+  readonly #endBytes: number;
+  readonly #hash: Hash = createHash('sha256');
+  #position = headerBytes;
+
+  private constructor(path: string, handle: FileHandle, endBytes: number) {
+    this.#path = path;
+    this.#handle = handle;
+    this.#endBytes = endBytes;
+  }
+
+  static async open(path: string, diskSizeBytes: number): Promise<DigestReader> {
+    const handle = await open(path, 'r').catch((error: unknown) => {
+      throw lost(path, 'cannot be opened', error);
+    });
+    const endBytes = headerBytes + recordsBytes(diskSizeBytes);
+    const reader = new DigestReader(path, handle, endBytes);
+    try {
+      const header = await reader.#read(0, headerBytes);
+      const { size } = await handle.stat();
+      if (!header.equals(headerOf(diskSizeBytes)) || size !== endBytes)
+        throw lost(path, `is not of a disk of ${diskSizeBytes} bytes`);
+      return reader;
+    } catch (error) {
+      await handle.close();
+      throw error;
+    }
+  }
+
+  /** The next records, as many bytes of them. */
+  async next(lengthBytes: number): Promise<Uint8Array> {
+    const bytes = await this.#read(this.#position, lengthBytes);
+    this.#position += lengthBytes;
+    return bytes;
+  }
+
+  /** After the last record: whether the file is the one with this digest. Throws `TrackingLost` when not. */
+  verify(sha256: string): void {
+    if (this.#position === this.#endBytes && this.#hash.digest('hex') === sha256) return;
+    throw lost(this.#path, 'is damaged');
+  }
+
+  async #read(offsetBytes: number, lengthBytes: number): Promise<Buffer> {
+    const bytes = Buffer.alloc(lengthBytes);
+    for (let done = 0; done < lengthBytes;) {
+      const { bytesRead } = await this.#handle
+        .read(bytes, done, lengthBytes - done, offsetBytes + done)
+        .catch((error: unknown) => {
+          throw readError(error, this.#path);
+        });
+      if (bytesRead === 0) throw lost(this.#path, 'is cut');
+      done += bytesRead;
+    }
+    this.#hash.update(bytes);
+    return bytes;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#handle.close();
+  }
+}
+
+/** Writes the records in order; `finish` makes them durable and returns the digest of the file. */
+export class DigestWriter implements AsyncDisposable {
+  readonly #path: string;
+  readonly #handle: FileHandle;
+  readonly #hash: Hash = createHash('sha256');
+  #endBytes = 0;
+
+  private constructor(path: string, handle: FileHandle) {
+    this.#path = path;
+    this.#handle = handle;
+  }
+
+  static async create(path: string, diskSizeBytes: number): Promise<DigestWriter> {
+    try {
+      const writer = new DigestWriter(path, await open(path, 'w'));
+      await writer.append(headerOf(diskSizeBytes));
+      return writer;
+    } catch (error) {
+      throw unwritable(error, path);
+    }
+  }
+
+  async append(records: Uint8Array): Promise<void> {
+    this.#hash.update(records);
+    await writeFully(this.#handle, this.#endBytes, records).catch((error: unknown) => {
+      throw unwritable(error, this.#path);
+    });
+    this.#endBytes += records.length;
+  }
+
+  async finish(): Promise<string> {
+    await this.#handle.datasync().catch((error: unknown) => {
+      throw unwritable(error, this.#path);
+    });
+    return this.#hash.digest('hex');
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#handle.close();
+  }
+}
+
+const unwritable = (error: unknown, path: string): unknown =>
+  writeError(error, path, 'The digests of the last cycle are kept.');
