@@ -9,6 +9,7 @@ import { hrlBench } from './hrl/group.ts';
 import { type BenchGroup, formatTable, type Measurement } from './measurements.ts';
 import { mergeBench } from './merge/group.ts';
 import { protectionBench } from './protection/group.ts';
+import { recoveryBench } from './recovery/group.ts';
 import { replicationBench } from './replication/group.ts';
 import { resyncBench } from './resync/group.ts';
 
@@ -16,6 +17,7 @@ const groups: Record<string, BenchGroup> = {
   host: hostBench,
   api: apiBench,
   replication: replicationBench,
+  recovery: recoveryBench,
   merge: mergeBench,
   hrl: hrlBench,
   resync: resyncBench,

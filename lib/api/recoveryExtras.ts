@@ -6,7 +6,7 @@ import { getItem } from '../protection/itemStore.ts';
 import { choosePoint, dataLossSeconds } from '../recovery/choosePoint.ts';
 import { evidenceNames } from '../recovery/evidence.ts';
 import { failoverReadiness } from '../recovery/readiness.ts';
-import { machineOrderOf } from '../recovery/targetSettings.ts';
+import { machineOrderOf, siteMappings } from '../recovery/targetSettings.ts';
 import { scheduleDrills } from '../recovery/testFailover.ts';
 import { requireIdentifier } from '../replication/names.ts';
 import type { ApiContext, RoutedRequest } from './http.ts';
@@ -26,8 +26,11 @@ async function readiness({ replication }: ApiContext, item: string) {
   const record = await getItem(storage.items, item);
   const point = await choosePoint(storage.items, record, { kind: 'latestProcessed' });
   const machine = await findMachine(storage.inventory, record.fabric, record.machine);
+  const mappings = await siteMappings(storage.vault, record.fabric);
   const order = (purpose: 'test' | 'failover') =>
-    machineOrderOf({ record, machine, point, jobId: '00000000', purpose, testNetworkId: null });
+    machineOrderOf({
+      ...{ record, machine, point, purpose, mappings, jobId: '00000000', testNetworkId: null },
+    });
   const now = clock.now();
   const tested = record.lastGoodTestFailoverAt;
   const issues = failoverReadiness({

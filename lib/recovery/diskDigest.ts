@@ -42,7 +42,8 @@ export function blocksOf(span: ByteRange): ByteRange[] {
   return piecesOf(span, blockBytes);
 }
 
-function piecesOf({ offsetBytes, lengthBytes }: ByteRange, pieceBytes: number): ByteRange[] {
+/** The range cut into pieces; the last may be shorter. */
+export function piecesOf({ offsetBytes, lengthBytes }: ByteRange, pieceBytes: number): ByteRange[] {
   const end = offsetBytes + lengthBytes;
   const pieces: ByteRange[] = [];
   for (let at = offsetBytes; at < end; at += pieceBytes)

@@ -19,7 +19,7 @@ import { failoverReadiness } from './readiness.ts';
 import { deleteRecoveryDisk, makeRecoveryDisk } from './recoveryDisk.ts';
 import { listRecoveryDisks } from './recoveryDiskRecord.ts';
 import { findRun, recoveryRunKey, updateRun, type RecoveryRun } from './recoveryRun.ts';
-import { machineOrderOf } from './targetSettings.ts';
+import { machineOrderOf, siteMappings } from './targetSettings.ts';
 
 /** Disks of one machine that are made at once. */
 const disksAtOnce = 2;
@@ -53,7 +53,8 @@ export async function prepareRecovery(
   const record = await getItem(storage.items, item);
   const point = await choosePoint(storage.items, record, choice.selector);
   const machine = await findMachine(storage.inventory, record.fabric, record.machine);
-  const about = { record, machine, point, jobId };
+  const mappings = await siteMappings(storage.vault, record.fabric);
+  const about = { record, machine, point, jobId, mappings };
   const order = machineOrderOf({ ...about, purpose: choice.purpose, testNetworkId: choice.networkId });
   const issues = failoverReadiness({
     failover: order,

@@ -4,10 +4,13 @@ import * as z from 'zod';
 import type { MachineOrder, MachinePlacement } from '../compute/port.ts';
 import type { MachineRecord } from '../inventory/inventory.ts';
 import type { ItemRecord, RecoveryPointRecord } from '../protection/item.ts';
+import type { TablePort } from '../storage/ports.ts';
+import { listStored } from '../vault/collection.ts';
+import { networkMappings, topologies } from '../vault/topology.ts';
 import { targetNameOf } from '../protection/target.ts';
 import { fixedVhdBlobSizeBytes } from '../vhd/fixed.ts';
 import { recoveredDiskName } from './names.ts';
-import { planNics, type NetworkSettings, type NicSettings } from './network.ts';
+import { planNics, type NetworkMapping, type NetworkSettings, type NicSettings } from './network.ts';
 
 const text = z.string().min(1).nullish();
 const tags = z.record(z.string(), z.string()).nullish();
@@ -74,15 +77,28 @@ function nicTargets(nic: z.infer<typeof vmNic>): Pick<NicSettings, 'failover' | 
   };
 }
 
-function networkSettings(from: Settings): NetworkSettings {
+function networkSettings(from: Settings, mappings: readonly NetworkMapping[]): NetworkSettings {
   return {
     nics: nicSettings(from),
-    mappings: [],
+    mappings,
     default: {
       networkId: from.selectedRecoveryAzureNetworkId ?? from.targetAzureNetworkId ?? null,
       subnet: from.targetAzureSubnetId ?? null,
     },
   };
+}
+
+/** The mappings of the site's networks, under the names that its hosts report for their adapters. */
+export async function siteMappings(vault: TablePort, fabric: string): Promise<NetworkMapping[]> {
+  const isOfSite = (each: { fabric: string }): boolean => each.fabric.toLowerCase() === fabric.toLowerCase();
+  const topology = (await listStored(vault, topologies)).find(isOfSite);
+  const mapped = (await listStored(vault, networkMappings)).filter(isOfSite);
+  return mapped.map(({ network, recoveryNetworkId }) => ({
+    sourceNetwork:
+      topology?.networks.find(({ id }) => id.toLowerCase() === network.toLowerCase())?.name ?? network,
+    networkId: recoveryNetworkId,
+    subnet: null,
+  }));
 }
 
 const placementOf = (from: Settings): MachinePlacement => ({
@@ -104,6 +120,8 @@ export interface OrderRequest {
   point: Pick<RecoveryPointRecord, 'disks'>;
   jobId: string;
   purpose: MachineOrder['purpose'];
+  /** Of the networks of the item's site. */
+  mappings: readonly NetworkMapping[];
   /** Network that a test was asked to run in. */
   testNetworkId: string | null;
 }
@@ -118,12 +136,13 @@ export function machineOrderOf({
   point,
   jobId,
   purpose,
+  mappings,
   testNetworkId,
 }: OrderRequest): MachineOrder {
   const parsed = settings.safeParse(record.providerInput);
   const from: Settings = parsed.success ? parsed.data : {};
-  const network = networkSettings(from);
-  const asked = testNetworkId ?? from.selectedTfoAzureNetworkId ?? null;
+  const network = networkSettings(from, mappings);
+  const asked = firstGiven(testNetworkId, from.selectedTfoAzureNetworkId);
   const sourceNics = (machine?.nics ?? []).map(({ id, network: name, ipAddresses }) => ({
     ...{ nic: id, network: name ?? null, ipAddresses },
   }));
