@@ -24,7 +24,11 @@ const ioBuiltins = [
   'os',
   'path',
 ].flatMap((name) => [
-  { name: `node:${name}`, message: 'lib is pure: take a port instead (only lib/storage/azure, lib/azure and lib/compute/qemu do I/O).' },
+  {
+    name: `node:${name}`,
+    message:
+      'lib is pure: take a port instead (only lib/storage/azure, lib/azure and lib/compute/qemu do I/O).',
+  },
 ]);
 
 export default tseslint.config(

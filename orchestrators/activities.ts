@@ -191,7 +191,7 @@ export function* runJob(
   kind: string,
   steps: Generator<Task, void, never>,
 ): Generator<Task, void, never> {
-  const job: object = context.df.getInput<object>() ?? {};
+  const job = context.df.getInput<object>();
   try {
     yield* steps;
   } catch (error) {

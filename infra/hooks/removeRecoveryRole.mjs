@@ -9,7 +9,8 @@ const listed = az([
   ...['role', 'definition', 'list', '--custom-role-only', 'true', '--name', name],
   ...['--query', '[].name', '--output', 'tsv', ...subscription],
 ]);
-if (!listed.ok) stop(`custom roles could not be listed; look for "${name}" yourself.\n${listed.stderr.trim()}`);
+if (!listed.ok)
+  stop(`custom roles could not be listed; look for "${name}" yourself.\n${listed.stderr.trim()}`);
 for (const role of listed.stdout.split(/\s+/).filter(Boolean)) {
   const deleted = az(['role', 'definition', 'delete', '--name', role, ...subscription]);
   if (!deleted.ok) stop(`the custom role "${name}" (${role}) is still there.\n${deleted.stderr.trim()}`);

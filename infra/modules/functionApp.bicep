@@ -108,6 +108,10 @@ resource settings 'Microsoft.Web/sites/config@2025-03-01' = {
       LIFEBOAT_PUBLIC_URL: 'https://${app.properties.defaultHostName}'
       LIFEBOAT_UPLOAD_URL_MINUTES: '60'
       LIFEBOAT_VERIFY: verify
+      LIFEBOAT_COMPUTE: 'azure'
+      LIFEBOAT_COMPUTE_LOCATION: location
+      LIFEBOAT_STORAGE_ID: replica.id
+      LIFEBOAT_ARM_ENDPOINT: environment().resourceManager
       LIFEBOAT_RECONCILE_SCHEDULE: '0 * * * * *'
       LIFEBOAT_TICK_SCHEDULE: '30 * * * * *'
       LIFEBOAT_RESYNCS_AT_ONCE: '2'

@@ -15,22 +15,13 @@ resource role 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
     permissions: [
       {
         actions: [
-          'Microsoft.Resources/subscriptions/resourceGroups/read'
           'Microsoft.Compute/disks/read'
           'Microsoft.Compute/disks/write'
           'Microsoft.Compute/disks/delete'
-          'Microsoft.Compute/disks/beginGetAccess/action'
-          'Microsoft.Compute/disks/endGetAccess/action'
-          'Microsoft.Compute/snapshots/read'
-          'Microsoft.Compute/snapshots/write'
-          'Microsoft.Compute/snapshots/delete'
-          'Microsoft.Compute/snapshots/beginGetAccess/action'
-          'Microsoft.Compute/snapshots/endGetAccess/action'
           'Microsoft.Compute/virtualMachines/read'
           'Microsoft.Compute/virtualMachines/write'
           'Microsoft.Compute/virtualMachines/delete'
           'Microsoft.Compute/virtualMachines/start/action'
-          'Microsoft.Compute/virtualMachines/powerOff/action'
           'Microsoft.Compute/virtualMachines/deallocate/action'
           'Microsoft.Compute/virtualMachines/instanceView/read'
           'Microsoft.Compute/virtualMachines/retrieveBootDiagnosticsData/action'
@@ -39,9 +30,9 @@ resource role 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
           'Microsoft.Network/networkInterfaces/delete'
           'Microsoft.Network/networkInterfaces/join/action'
           'Microsoft.Network/networkSecurityGroups/read'
+          'Microsoft.Network/networkSecurityGroups/write'
+          'Microsoft.Network/networkSecurityGroups/delete'
           'Microsoft.Network/networkSecurityGroups/join/action'
-          'Microsoft.Network/virtualNetworks/read'
-          'Microsoft.Network/virtualNetworks/subnets/read'
           'Microsoft.Network/virtualNetworks/subnets/join/action'
         ]
         notActions: []
@@ -60,4 +51,3 @@ resource appOnGroup 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
     roleDefinitionId: role.id
   }
 }
-

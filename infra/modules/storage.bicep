@@ -10,7 +10,7 @@ param isPrivate bool
 param allowedIpRanges array
 
 var packageContainerName = 'packages'
-var replicaContainers = ['replicas', 'deltas', 'quarantine', 'resync', 'recovered', 'locks']
+var replicaContainers = ['replicas', 'deltas', 'quarantine', 'resync', 'recovered', 'evidence', 'locks']
 var stateTables = ['lifeboatItems', 'lifeboatJobs', 'lifeboatInventory', 'lifeboatVault', 'lifeboatAccess']
 var secured = {
   accessTier: 'Hot'

@@ -67,13 +67,10 @@ export async function enableProtection(
 ): Promise<JobRecord> {
   const { storage } = context;
   const existing = await findItem(storage.items, request.item);
-  const running = existing?.currentJob ? await findJob(storage.jobs, existing.currentJob) : undefined;
-  const isSameMachine = existing?.machine === request.machine.id && existing.fabric === request.fabric;
-  if (running?.kind === 'enableProtection' && !isOver(running) && isSameMachine) return running;
-  const mayRepeat = existing && isSameMachine && mayEnableAgain(existing);
-  if (existing && !mayRepeat && existing.state !== 'EnablingFailed') {
-    const message = `Protected item "${existing.name}" exists (machine ${existing.machineName}, ${existing.state}).`;
-    throw new LifeboatError('OperationNotSupportedInState', message, { target: existing.name });
+  if (existing) {
+    const running = await findRunning(context, existing, request);
+    if (running) return running;
+    requireRepeatable(existing, request);
   }
   const record = newItem(request, isoNow(context));
   if (!existing) await insertItem(storage, record);
@@ -92,6 +89,28 @@ export async function enableProtection(
       return record;
     },
   });
+}
+
+const isSameMachine = (existing: ItemRecord, { machine, fabric }: EnableRequest): boolean =>
+  existing.machine === machine.id && existing.fabric === fabric;
+
+/** The job that enables protection of the same machine already. */
+async function findRunning(
+  { storage }: ReplicationContext,
+  existing: ItemRecord,
+  request: EnableRequest,
+): Promise<JobRecord | undefined> {
+  if (existing.currentJob === null || !isSameMachine(existing, request)) return undefined;
+  const job = await findJob(storage.jobs, existing.currentJob);
+  return job?.kind === 'enableProtection' && !isOver(job) ? job : undefined;
+}
+
+/** Throws unless the item is what an earlier attempt left. */
+function requireRepeatable(existing: ItemRecord, request: EnableRequest): void {
+  if (existing.state === 'EnablingFailed') return;
+  if (isSameMachine(existing, request) && mayEnableAgain(existing)) return;
+  const message = `Protected item "${existing.name}" exists (machine ${existing.machineName}, ${existing.state}).`;
+  throw new LifeboatError('OperationNotSupportedInState', message, { target: existing.name });
 }
 
 /** A failed attempt, or one that died between the item's row and its job. */

@@ -66,7 +66,7 @@ function retryFindings({ retry }: ItemRecord): Finding[] {
   const where = retry.side === 'source' ? 'The source host reported' : 'Merging failed with';
   const about = `${where} ${retry.code}: ${retry.message}`;
   if (retry.nextAttemptAt === null) {
-    const action = errorCatalogue[retry.code as ErrorCode].recommendedAction;
+    const action = errorCatalogue[retry.code].recommendedAction;
     return [{ code: 'ReplicationSuspended', level: 'Critical', message: `${about} ${action}` }];
   }
   const message = `${about} Attempt ${retry.attempt + 1} is at ${retry.nextAttemptAt}.`;

@@ -70,10 +70,10 @@ export async function beginJob(
   });
   await insertJob(context.storage.jobs, job);
   context.fault('job.afterInsert');
-  let superseded: string | null = null;
+  const superseded: { jobId: string | null } = { jobId: null };
   try {
     await updateItem(context.storage.items, item, (record) => {
-      superseded = record.currentJob;
+      superseded.jobId = record.currentJob;
       return { ...change(record), currentJob: job.id };
     });
   } catch (error) {
@@ -86,7 +86,7 @@ export async function beginJob(
   }
   context.fault('job.afterClaim');
   await startJob(orchestrations, job);
-  if (superseded !== null) await stopSuperseded(context, orchestrations, superseded);
+  if (superseded.jobId !== null) await stopSuperseded(context, orchestrations, superseded.jobId);
   return job;
 }
 

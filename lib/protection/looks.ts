@@ -62,7 +62,8 @@ export async function lookAtHealth(
     await orchestrations.raiseEvent(before.currentJob, changedEvent);
   await copyProgress(context, before);
   // The policy began to want comparisons.
-  if (policy?.scrubEveryDays != null && before.state === 'Protected' && !before.agenda.scrub)
+  const wantsScrubs = policy !== undefined && policy.scrubEveryDays !== null;
+  if (wantsScrubs && before.state === 'Protected' && !before.agenda.scrub)
     await plan(context, 'scrub', before.item, now.toISOString());
   const missedCycles = policy ? await statisticsOf(context, before, policy) : null;
   let closed: readonly HourBucket[] = [];

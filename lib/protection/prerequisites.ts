@@ -33,7 +33,10 @@ function checkDisk(disk: DiskRecord, machine: MachineRecord, refuse: Refuse): vo
     );
   }
   const reported = machine.disks.find((each) => each.id === id);
-  if (!reported) return refuse(`Disk ${id} is not in the inventory of machine ${machine.name} any more.`);
+  if (!reported) {
+    refuse(`Disk ${id} is not in the inventory of machine ${machine.name} any more.`);
+    return;
+  }
   if (reported.sizeBytes !== sizeBytes)
     refuse(`Disk ${id} has ${reported.sizeBytes} bytes in the inventory, not ${sizeBytes}.`);
   if (reported.logicalSectorBytes !== 512)

@@ -18,32 +18,29 @@ const isRunning = (job: JobRecord, taskId: string): boolean =>
     (step) => step.taskId === taskId && (step.state === 'InProgress' || step.state === 'Suspended'),
   );
 
+type MayGoOn = (job: JobRecord, record: ItemRecord, now: Date) => boolean;
+
+/** For each kind that waits for an event: whether what it waits for has come. */
+const waits: Partial<Record<JobRecord['kind'], MayGoOn>> = {
+  enableProtection: (job, { state, startAt }, now) => {
+    if (!isRunning(job, 'StartInitialReplicationTask')) return false;
+    if (state !== 'EnablingProtection') return state !== 'InitialReplicationInProgress';
+    return startAt !== null && Date.parse(startAt) <= now.getTime();
+  },
+  resynchronize: (job, { resync }) =>
+    isRunning(job, 'CompareTask') && (resync?.phase === 'applied' || resync?.isStale === true),
+  scrub: (job, record, now) => {
+    if (!isRunning(job, 'RequestDigestsTask')) return false;
+    const cycle = record.scrub?.cycle ?? null;
+    return (cycle !== null && record.appliedCycle >= cycle) || isScrubHopeless(now, record);
+  },
+  disableProtection: (job, { sourceSnapshot }) =>
+    isRunning(job, 'ReleaseSourceTask') && sourceSnapshot === 'none',
+};
+
 /** What a job waits for has come: its orchestration must look. */
-function mayGoOn(job: JobRecord, record: ItemRecord, now: Date): boolean {
-  if (job.cancelRequestedAt !== null) return true;
-  switch (job.kind) {
-    case 'enableProtection': {
-      const isDue = record.startAt !== null && Date.parse(record.startAt) <= now.getTime();
-      if (record.state === 'EnablingProtection')
-        return isDue && isRunning(job, 'StartInitialReplicationTask');
-      return isRunning(job, 'StartInitialReplicationTask') && record.state !== 'InitialReplicationInProgress';
-    }
-    case 'resynchronize':
-      return (
-        isRunning(job, 'CompareTask') &&
-        (record.resync?.phase === 'applied' || record.resync?.isStale === true)
-      );
-    case 'scrub': {
-      if (!isRunning(job, 'RequestDigestsTask')) return false;
-      const isMerged = record.scrub?.cycle != null && record.appliedCycle >= record.scrub.cycle;
-      return isMerged || isScrubHopeless(now, record);
-    }
-    case 'disableProtection':
-      return isRunning(job, 'ReleaseSourceTask') && record.sourceSnapshot === 'none';
-    default:
-      return false;
-  }
-}
+const mayGoOn: MayGoOn = (job, record, now) =>
+  job.cancelRequestedAt !== null || (waits[job.kind]?.(job, record, now) ?? false);
 
 async function settle(
   context: ReplicationContext,

@@ -19,7 +19,7 @@ import { progressOf } from '../resync/progress.ts';
 import { isInWindow, nextOpening } from '../schedule/resyncWindow.ts';
 import { plan } from '../agenda/agenda.ts';
 import { findPolicy } from '../vault/policies.ts';
-import { findJob, updateJob } from '../jobs/jobStore.ts';
+import { updateJob } from '../jobs/jobStore.ts';
 import { suspendStep } from '../jobs/progress.ts';
 import type { ItemRecord, ItemResync } from './item.ts';
 import { getItem, updateItem } from './itemStore.ts';
@@ -232,7 +232,7 @@ export async function abandonResync(context: ReplicationContext, job: ItemJob, e
   for (const { item, disk, generation } of Object.values(record.resync?.digests ?? {}))
     await deleteManifests(storage.resync, { item, disk, generation });
   await releaseResyncSlot(storage, job.item);
-  const isByUser = (await findJob(storage.jobs, job.jobId))?.cancelRequestedAt != null;
+  const isByUser = end.outcome === 'cancelled';
   await abandonJob(context, job, end, (current) => ({ ...current, resync: null }));
   const after = await getItem(storage.items, job.item);
   if (!needsResync(after)) return;

@@ -215,10 +215,8 @@ export async function abandonScrub(context: ReplicationContext, job: ItemJob, en
   const { storage } = context;
   const record = await getItem(storage.items, job.item);
   await forgetDigests(context, record, job.jobId);
-  const point =
-    record.scrub?.cycle == null
-      ? undefined
-      : await findPointOfCycle(storage.items, job.item, record.scrub.cycle);
+  const cycle = record.scrub?.cycle ?? null;
+  const point = cycle === null ? undefined : await findPointOfCycle(storage.items, job.item, cycle);
   if (point?.pinnedBy.includes(job.jobId)) {
     await updatePoint(storage.items, job.item, point.cycle, (row) => ({
       ...row,

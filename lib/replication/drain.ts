@@ -164,6 +164,24 @@ function applyNext(
   });
 }
 
+type Looked = { end: Round } | { logs: ReadonlyMap<string, BlobInfo>; seen: ReadonlySet<string> };
+
+/** What can be done for the item now: the logs of its next cycle, or why there is nothing. */
+async function look(context: ReplicationContext, record: ItemRecord): Promise<Looked> {
+  const pending = await listPendingLogs(context.storage.deltas, record);
+  const { seen } = pending;
+  await settleOddities(context, record, pending);
+  await showMissing(context, record, pending);
+  const next = record.appliedCycle + 1;
+  const logs = pending.waiting.get(next);
+  const isComplete = logs && missingLogs(pending, record, next).length === 0;
+  const isWaiting = pending.waiting.size > 0 && !isComplete;
+  await notePendingBytes(context, record, pending, isWaiting || isBlocked(record));
+  if (isBlocked(record)) return { end: { outcome: 'blocked', seen } };
+  if (!isComplete) return { end: { outcome: isWaiting ? 'waiting' : 'idle', seen } };
+  return { logs, seen };
+}
+
 async function drainLocked(
   context: ReplicationContext,
   item: string,
@@ -176,20 +194,13 @@ async function drainLocked(
     if (!record) return { outcome: 'unknown', seen: new Set() };
     if (!mergesIn(record.state) || !hasArrived(record)) return { outcome: 'notReady', seen: new Set() };
     await recordBaselineOnce(context, record);
-    const pending = await listPendingLogs(context.storage.deltas, record);
-    await settleOddities(context, record, pending);
-    await showMissing(context, record, pending);
+    const looked = await look(context, record);
+    if ('end' in looked) return looked.end;
+    const { logs, seen } = looked;
+    if (signal.aborted || (stopAt && context.clock.now() >= stopAt)) return { outcome: 'more', seen };
+    if (await isComparisonStale(context, record)) return { outcome: 'blocked', seen };
+    if (!(await applyNext(context, record, logs, signal))) return { outcome: 'refused', seen };
     const next = record.appliedCycle + 1;
-    const logs = pending.waiting.get(next);
-    const isComplete = logs && missingLogs(pending, record, next).length === 0;
-    const isWaiting = pending.waiting.size > 0 && !isComplete;
-    await notePendingBytes(context, record, pending, isWaiting || isBlocked(record));
-    if (isBlocked(record)) return { outcome: 'blocked', seen: pending.seen };
-    if (!isComplete) return { outcome: isWaiting ? 'waiting' : 'idle', seen: pending.seen };
-    if (signal.aborted || (stopAt && context.clock.now() >= stopAt))
-      return { outcome: 'more', seen: pending.seen };
-    if (await isComparisonStale(context, record)) return { outcome: 'blocked', seen: pending.seen };
-    if (!(await applyNext(context, record, logs, signal))) return { outcome: 'refused', seen: pending.seen };
     applied.push(next);
     context.log(`applied cycle ${next} of ${item} (${logs.size} disks)`);
   }

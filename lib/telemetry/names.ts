@@ -150,4 +150,3 @@ export const eventLevels = {
   'drain.failed': 'error',
 } as const;
 export type EventName = keyof typeof eventLevels;
-export type EventLevel = (typeof eventLevels)[EventName];

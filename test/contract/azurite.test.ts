@@ -5,6 +5,7 @@ import { startAzurite, type RunningAzurite } from '../support/azurite.ts';
 import { blobSuite } from './blobSuite.ts';
 import { lockSuite } from './lockSuite.ts';
 import { pageBlobFuzz } from './pageBlobFuzz.ts';
+import { pageBlobGrowthSuite } from './pageBlobGrowthSuite.ts';
 import { pageBlobSuite } from './pageBlobSuite.ts';
 import { tableSuite } from './tableSuite.ts';
 
@@ -20,7 +21,9 @@ beforeAll(async () => {
 afterAll(() => azurite.stop());
 
 pageBlobSuite('azurite', () => storage.replicas);
+pageBlobGrowthSuite('azurite', () => storage.replicas);
 pageBlobSuite('azurite, recovered disks', () => storage.recovered);
+pageBlobGrowthSuite('azurite, recovered disks', () => storage.recovered);
 pageBlobFuzz('azurite', () => storage.replicas);
 blobSuite('azurite', () => ({
   source: storage.deltas,

@@ -32,34 +32,6 @@ export function pageBlobSuite(adapter: string, make: () => PageBlobPort): void {
       return port.read(name, range(0, info!.sizeBytes), snapshotId);
     };
 
-    describe('growing', () => {
-      test('adds zeros behind the bytes, keeps the fence and the snapshots, and may be repeated', async () => {
-        const { name, fence } = await leased();
-        await port.writePages(name, 0, patternBytes(64 * kib, 7), fence);
-        const snapshotId = await port.snapshot(name, { cycle: '1' });
-        await port.grow(name, 96 * kib, fence.leaseId);
-        await port.grow(name, 96 * kib, fence.leaseId);
-        await port.grow(name, 32 * kib, fence.leaseId);
-        expect(await port.find(name)).toEqual({
-          ...{ sizeBytes: 96 * kib, sequenceNumber: fence.sequenceNumber, isLeased: true },
-        });
-        const grown = new Uint8Array(96 * kib);
-        grown.set(patternBytes(64 * kib, 7));
-        expectBytes(await all(name), grown);
-        await port.writePages(name, 92 * kib, patternBytes(4 * kib, 8), fence);
-        expectBytes(await port.read(name, range(0, 64 * kib), snapshotId), patternBytes(64 * kib, 7));
-      });
-
-      test('needs the lease and the blob', async () => {
-        const { name } = await leased();
-        expect(await codeOf(port.grow(name, 96 * kib, crypto.randomUUID()))).toBe('ReplicaLeaseLost');
-        expect(await codeOf(port.grow(name, 16 * kib, crypto.randomUUID()))).toBe('ReplicaLeaseLost');
-        expect((await port.find(name))!.sizeBytes).toBe(64 * kib);
-        expect(await codeOf(port.grow(freshName('disk'), kib, crypto.randomUUID()))).toBe('BlobNotFound');
-        expect(await codeOf(port.grow(name, 513, crypto.randomUUID()))).toBe('RangeError');
-      });
-    });
-
     describe('create and find', () => {
       test('a new blob is zeros with sequence number 0 and no lease', async () => {
         const name = await created(4 * kib);

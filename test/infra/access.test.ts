@@ -1,5 +1,6 @@
 // Who may do what after `azd up`: every role, by the id that Azure publishes, and the resource it is given on.
 import { describe, expect, it } from 'vitest';
+import { resourceTypes } from '../../lib/compute/machineResources.ts';
 import { missingCompiler, ofType, predictedResources, subscription, theOne } from './bicep.ts';
 
 const builtInRoles: Record<string, string> = {
@@ -69,6 +70,10 @@ describe.skipIf(missingCompiler !== undefined)('roles', () => {
     const [permission] = permissions;
     expect(permissions).toHaveLength(1);
     expect(permission?.dataActions).toEqual([]);
+    // What the provider makes it must be able to look at and to remove.
+    for (const { type } of Object.values(resourceTypes))
+      for (const verb of ['read', 'write', 'delete'])
+        expect(permission?.actions).toContain(`${type}/${verb}`);
     for (const action of permission?.actions ?? []) {
       expect(action).not.toContain('*');
       expect(action).toMatch(/^Microsoft\.(Compute|Network|Resources)\//);
