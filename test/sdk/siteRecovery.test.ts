@@ -287,7 +287,7 @@ describe('protecting a machine', () => {
     await eventually('the test machine stands', async () => {
       const { properties } = await client.replicationProtectedItems.get(...item('vm-1'));
       const isReady = properties?.allowedOperations?.includes('TestFailoverCleanup') === true;
-      return isReady && properties?.testFailoverState !== 'None' ? true : undefined;
+      return isReady && properties.testFailoverState !== 'None' ? true : undefined;
     });
     await client.replicationProtectedItems.beginTestFailoverCleanupAndWait(...item('vm-1'), {
       properties: { comments: 'as expected' },
