@@ -116,13 +116,22 @@ function findingsOf(record: ItemRecord, policy: PolicyRecord | undefined, now: D
   return findings;
 }
 
+/** What only the policy can tell; whoever does not know it leaves these as they are. */
+const policyFindings: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'RpoExceeded',
+  'ReplicationStalled',
+  'CyclesMissed',
+]);
+
 /** The item's health errors as they are at `now`. An error that was there before keeps its `raisedAt`. Pure. */
 export function healthErrorsAt(
   record: ItemRecord,
   policy: PolicyRecord | undefined,
   now: Date,
 ): HealthError[] {
-  const kept = record.healthErrors.filter(({ isDerived }) => !isDerived);
+  const kept = record.healthErrors.filter(
+    ({ code, isDerived }) => !isDerived || (policy === undefined && policyFindings.has(code)),
+  );
   const derived = findingsOf(record, policy, now).map(({ code, level, message, subject }): HealthError => {
     const about = subject ?? record.item;
     const before = record.healthErrors.find((each) => each.code === code && each.subject === about);
