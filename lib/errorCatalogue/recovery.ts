@@ -1,0 +1,71 @@
+// Recovery disks, failovers and the machines that they make.
+import { entry } from './entry.ts';
+
+export const recoveryErrors = {
+  RecoveryPointMissing: entry(
+    'invalid',
+    409,
+    'The recovery point was pruned, or its snapshot was deleted from the container "replicas".',
+    'Choose another recovery point of the item; GET …/recoveryPoints lists them.',
+  ),
+  RecoveryDiskMismatch: entry(
+    'transient',
+    500,
+    'The disk that was made from a recovery point did not hold the bytes of the snapshot when both were compared.',
+    'Nothing to do: it is made again. If it stays, the storage account returns wrong bytes, or somebody writes to the container "recovered".',
+  ),
+  FailoverNotReady: entry(
+    'invalid',
+    409,
+    'The settings of the protected item would make the failover fail.',
+    'Correct what the message names (compute and network settings of the item), and run it again.',
+  ),
+  TestFailoverDue: entry(
+    'invalid',
+    409,
+    'Nobody has tried for half a year whether the machine would come up.',
+    'Run a test failover, or schedule drills for the item.',
+  ),
+  FinalCycleMissing: entry(
+    'invalid',
+    409,
+    'The source shut down, but the recovery point of its last cycle could not be recorded.',
+    'Look at the health of the item; run the planned failover again, or an unplanned one to the newest recovery point.',
+  ),
+  DrillFailed: entry(
+    'invalid',
+    409,
+    'The machine of the drill did not show what it had to within the time limit.',
+    'Read the report and the console of the job in the container "evidence".',
+  ),
+  RecoveryDiskMissing: entry(
+    'fatal',
+    409,
+    'A disk that a failover made was deleted from the container "recovered".',
+    'Run the failover again; the recovery point still has the bytes.',
+  ),
+  ComputeUnavailable: entry(
+    'transient',
+    503,
+    'The place where the machine is made did not answer, or refused because of load or a running operation.',
+    'Nothing to do: it is tried again. If it stays, check the service health of the target.',
+  ),
+  ComputeDenied: entry(
+    'fatal',
+    500,
+    'The app may not make machines in the target: its identity lacks a role, or a policy forbids it.',
+    'Give the identity of the app the roles of docs/recovery.md on the resource group of the target.',
+  ),
+  ComputeFailed: entry(
+    'invalid',
+    409,
+    'The target refused what was asked: quota, size, region, or a setting of the protected item.',
+    'Read the message of the target, correct the compute and network settings of the item, and run it again.',
+  ),
+  TargetNameTaken: entry(
+    'invalid',
+    409,
+    'A machine or disk of that name exists at the target and belongs to somebody else.',
+    'Delete or rename it, or give the protected item another target name.',
+  ),
+};
