@@ -27,7 +27,7 @@ export function securityGroupName(order: MachineOrder): string {
 
 export const itemTag = 'lifeboat-item';
 export const jobTag = 'lifeboat-job';
-export const purposeTag = 'lifeboat-purpose';
+const purposeTag = 'lifeboat-purpose';
 
 /** The marks of everything that a job makes. */
 export function marksOf(

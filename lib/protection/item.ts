@@ -155,7 +155,6 @@ const itemFailback = z.object({
   /** Disks that the source has written and compared. */
   appliedDisks: z.array(z.string()),
 });
-export type ItemFailback = z.infer<typeof itemFailback>;
 
 /** Test failovers on a schedule. */
 const drillSettings = z.object({
@@ -164,7 +163,6 @@ const drillSettings = z.object({
   marker: z.string().nullable(),
   bootLimitSeconds: z.number().int().min(10).max(7200),
 });
-export type DrillSettings = z.infer<typeof drillSettings>;
 
 /** The newest recovery point, beside its row, so that showing an item reads one row. */
 const latestPoint = z.object({

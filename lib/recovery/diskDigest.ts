@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto';
 import type { ByteRange } from '../storage/ports.ts';
 
 export const blockBytes = 4 * 1024 * 1024;
-export const spanBytes = 1024 ** 3;
+const spanBytes = 1024 ** 3;
 
 const zeroDigests = new Map<number, Uint8Array>();
 

@@ -40,7 +40,7 @@ import {
 import { updateRun } from './recoveryRun.ts';
 
 /** How long a test failover stands before it is cleaned up by itself, when the request does not say. */
-export const defaultTestHours = 14 * 24;
+const defaultTestHours = 14 * 24;
 const hourMs = 3_600_000;
 const dayMs = 24 * hourMs;
 const defaultBootLimitSeconds = 600;

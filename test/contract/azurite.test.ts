@@ -7,6 +7,7 @@ import { lockSuite } from './lockSuite.ts';
 import { pageBlobFuzz } from './pageBlobFuzz.ts';
 import { pageBlobGrowthSuite } from './pageBlobGrowthSuite.ts';
 import { pageBlobSuite } from './pageBlobSuite.ts';
+import { pageNameSuite } from './pageNameSuite.ts';
 import { tableSuite } from './tableSuite.ts';
 
 let azurite: RunningAzurite;
@@ -22,6 +23,7 @@ afterAll(() => azurite.stop());
 
 pageBlobSuite('azurite', () => storage.replicas);
 pageBlobGrowthSuite('azurite', () => storage.replicas);
+pageNameSuite('azurite', () => storage.recovered);
 pageBlobSuite('azurite, recovered disks', () => storage.recovered);
 pageBlobGrowthSuite('azurite, recovered disks', () => storage.recovered);
 pageBlobFuzz('azurite', () => storage.replicas);

@@ -5,12 +5,14 @@ import { lockSuite } from './lockSuite.ts';
 import { pageBlobFuzz } from './pageBlobFuzz.ts';
 import { pageBlobGrowthSuite } from './pageBlobGrowthSuite.ts';
 import { pageBlobSuite } from './pageBlobSuite.ts';
+import { pageNameSuite } from './pageNameSuite.ts';
 import { tableSuite } from './tableSuite.ts';
 
 const storage = memoryStorage();
 
 pageBlobSuite('memory', () => storage.replicas);
 pageBlobGrowthSuite('memory', () => storage.replicas);
+pageNameSuite('memory', () => storage.recovered);
 pageBlobSuite('memory, recovered disks', () => storage.recovered);
 pageBlobGrowthSuite('memory, recovered disks', () => storage.recovered);
 pageBlobFuzz('memory', () => storage.replicas);

@@ -63,24 +63,6 @@ export function pageBlobSuite(adapter: string, make: () => PageBlobPort): void {
         },
       );
 
-      test('names are listed by prefix, ascending, whatever the blobs hold', async () => {
-        const prefix = `${freshName('folder')}/`;
-        for (const name of ['b/2.vhd', 'a.vhd', 'b/1.vhd']) await port.create(`${prefix}${name}`, kib);
-        await port.snapshot(`${prefix}a.vhd`, {});
-        const list = async (start: string) => {
-          const names: string[] = [];
-          for await (const name of port.listNames(start)) names.push(name.slice(prefix.length));
-          return names;
-        };
-        expect(await list(prefix)).toEqual(['a.vhd', 'b/1.vhd', 'b/2.vhd']);
-        expect(await list(`${prefix}b/`)).toEqual(['b/1.vhd', 'b/2.vhd']);
-        expect(await list(`${prefix}c`)).toEqual([]);
-      });
-
-      test('an empty name is refused', async () => {
-        expect(await codeOf(port.create('', 512))).toBe('InvalidName');
-      });
-
       test('methods on a missing blob throw BlobNotFound', async () => {
         const name = freshName('missing');
         const id = crypto.randomUUID();

@@ -11,7 +11,7 @@ import { minuteMs } from './manualClock.ts';
 import { MemoryCompute } from './memoryCompute.ts';
 
 export { item } from './lifecycle.ts';
-export const secondMs = 1000;
+const secondMs = 1000;
 
 export class RecoveryLife {
   readonly life: Lifecycle;
