@@ -107,6 +107,18 @@ async function settle(context: ItemContext, { cycle, reference, logs }: PendingC
   context.log(`${context.item}: cycle ${cycle} is applied`);
 }
 
+/** Sends the logs that this process has not sent, or that are not there. */
+async function sendLogs(context: ItemContext, { disks }: Assignment, pending: PendingCycle): Promise<void> {
+  for (const log of pending.logs) {
+    const assigned = disks.find(({ disk }) => disk === log.disk);
+    if (!assigned || (assigned.delta.isUploaded && context.sent?.has(log.uniqueId) === true)) continue;
+    await (log.path === null
+      ? sendView(context, pending, log, assigned)
+      : sendFile(context, pending, { ...log, path: log.path }, assigned));
+    (context.sent ??= new Set()).add(log.uniqueId);
+  }
+}
+
 /**
  * Brings the pending cycle forward: sends what is missing, or settles it. `waiting`: all is sent and not applied yet.
  * May be called again at any time, with a newer assignment.
@@ -132,13 +144,6 @@ export async function shipPending(
     await dropPending(context);
     return 'dropped';
   }
-  for (const log of pending.logs) {
-    const assigned = assignment.disks.find(({ disk }) => disk === log.disk);
-    if (!assigned || (assigned.delta.isUploaded && context.sent?.has(log.uniqueId) === true)) continue;
-    await (log.path === null
-      ? sendView(context, pending, log, assigned)
-      : sendFile(context, pending, { ...log, path: log.path }, assigned));
-    (context.sent ??= new Set()).add(log.uniqueId);
-  }
+  await sendLogs(context, assignment, pending);
   return 'sent';
 }
