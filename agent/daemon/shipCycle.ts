@@ -91,7 +91,7 @@ async function canSend({ open }: ItemContext, { logs, reference }: PendingCycle)
 }
 
 /** Gives the pending cycle up. What it said is said by the next one, under the same number. */
-export async function dropPending(context: ItemContext): Promise<void> {
+async function dropPending(context: ItemContext): Promise<void> {
   await context.state.update({ pending: null });
   await abortOpen(context);
   await context.spool.removeOthers(context.item, []);
