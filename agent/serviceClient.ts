@@ -150,6 +150,47 @@ function notAssigned(what: string, known: readonly string[]): AgentError {
 
 const itemPath = (item: string): string => `/agent/v1/items/${encodeURIComponent(item)}`;
 
+type Reports = Pick<
+  ServiceClient,
+  'reportSnapshot' | 'reportFailure' | 'reportComparison' | 'digests' | 'putScrubDigests' | 'completeScrub'
+>;
+
+function reportsOf(connection: ServiceConnection): Reports {
+  return {
+    async reportSnapshot(item, state) {
+      await connection.request('POST', `${itemPath(item)}/snapshot`, z.unknown(), { state });
+    },
+    async reportFailure(item, failure) {
+      const answer = z.object({ nextAttemptAt: z.string().nullable() });
+      return (await connection.request('POST', `${itemPath(item)}/failures`, answer, failure)).body;
+    },
+    async reportComparison(item, progress) {
+      const answer = z.object({ isCurrent: z.boolean(), isPaused: z.boolean() });
+      return (await connection.request('POST', `${itemPath(item)}/resync/progress`, answer, progress)).body;
+    },
+    digests({ item, disk, generation }) {
+      const path = `${itemPath(item)}/disks/${encodeURIComponent(disk)}/resync/${generation}`;
+      return {
+        async coarseSegment(segment) {
+          const { status, bytes } = await connection.requestBytes('GET', `${path}/coarse/${segment}`);
+          return status === 202 ? 'pending' : bytes;
+        },
+        async fine(coarseBlocks) {
+          return (await connection.requestBytes('POST', `${path}/fine`, { json: { coarseBlocks } })).bytes;
+        },
+      };
+    },
+    async putScrubDigests({ item, disk, scrubId, segment }, manifest) {
+      const scrub = `${itemPath(item)}/disks/${encodeURIComponent(disk)}/scrubs/${encodeURIComponent(scrubId)}`;
+      await connection.requestBytes('PUT', `${scrub}/coarse/${segment}`, { bytes: manifest });
+    },
+    async completeScrub(item, scrubId, cycle) {
+      const path = `${itemPath(item)}/scrubs/${encodeURIComponent(scrubId)}/complete`;
+      await connection.request('POST', path, z.unknown(), { cycle });
+    },
+  };
+}
+
 /** A client of the agent API. Sends nothing yet. */
 export function serviceClient(settings: ServiceSettings): ServiceClient {
   const connection = new ServiceConnection(settings);
@@ -185,37 +226,7 @@ export function serviceClient(settings: ServiceSettings): ServiceClient {
       const path = `${itemPath(item)}/disks/${encodeURIComponent(disk)}/initialReplication/complete`;
       return (await connection.request('POST', path, completion, statement)).body;
     },
-    async reportSnapshot(item, state) {
-      await connection.request('POST', `${itemPath(item)}/snapshot`, z.unknown(), { state });
-    },
-    async reportFailure(item, failure) {
-      const answer = z.object({ nextAttemptAt: z.string().nullable() });
-      return (await connection.request('POST', `${itemPath(item)}/failures`, answer, failure)).body;
-    },
-    async reportComparison(item, progress) {
-      const answer = z.object({ isCurrent: z.boolean(), isPaused: z.boolean() });
-      return (await connection.request('POST', `${itemPath(item)}/resync/progress`, answer, progress)).body;
-    },
-    digests({ item, disk, generation }) {
-      const path = `${itemPath(item)}/disks/${encodeURIComponent(disk)}/resync/${generation}`;
-      return {
-        async coarseSegment(segment) {
-          const { status, bytes } = await connection.requestBytes('GET', `${path}/coarse/${segment}`);
-          return status === 202 ? 'pending' : bytes;
-        },
-        async fine(coarseBlocks) {
-          return (await connection.requestBytes('POST', `${path}/fine`, { json: { coarseBlocks } })).bytes;
-        },
-      };
-    },
-    async putScrubDigests({ item, disk, scrubId, segment }, manifest) {
-      const scrub = `${itemPath(item)}/disks/${encodeURIComponent(disk)}/scrubs/${encodeURIComponent(scrubId)}`;
-      await connection.requestBytes('PUT', `${scrub}/coarse/${segment}`, { bytes: manifest });
-    },
-    async completeScrub(item, scrubId, cycle) {
-      const path = `${itemPath(item)}/scrubs/${encodeURIComponent(scrubId)}/complete`;
-      await connection.request('POST', path, z.unknown(), { cycle });
-    },
+    ...reportsOf(connection),
     async putInventory(site, report) {
       await connection.request(
         'PUT',

@@ -135,6 +135,14 @@ export class ServiceConnection {
     throw new ServiceError({ code, status, message, target, recommendedAction });
   }
 
+  #unreachable({ problem, cause }: { problem: string; cause: unknown }): AgentError {
+    const message = `${this.baseUrl} does not answer: ${problem}.`;
+    const action = /CERT|VERIFY/.test(problem)
+      ? 'Set NODE_EXTRA_CA_CERTS to the file of the authority that made its certificate; for a local service "caCertificate" of local.json names it.'
+      : 'Check that the service runs (npm start), its address, and the network.';
+    return new AgentError('ServiceUnreachable', message, action, { cause: cause });
+  }
+
   async #sendAgain(method: string, path: string, body: RequestBody): Promise<RawAnswer> {
     const { maxTries = 5, retryDelayMs = 500, signal, key } = this.#settings;
     let isRefused = false;
@@ -151,11 +159,7 @@ export class ServiceConnection {
       });
       if ('problem' in outcome) {
         if (attempt >= maxTries) {
-          const message = `${this.baseUrl} does not answer: ${outcome.problem}.`;
-          const action = /CERT|VERIFY/.test(outcome.problem)
-            ? 'Set NODE_EXTRA_CA_CERTS to the file of the authority that made its certificate; for a local service "caCertificate" of local.json names it.'
-            : 'Check that the service runs (npm start), its address, and the network.';
-          throw new AgentError('ServiceUnreachable', message, action, { cause: outcome.cause });
+          throw this.#unreachable(outcome);
         }
       } else {
         // A token that ended meanwhile is renewed once.

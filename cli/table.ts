@@ -5,7 +5,7 @@ const gap = '  ';
 const leastLastChars = 10;
 
 /** Control characters of names that others chose must not reach a terminal. */
-const clean = (text: string): string => text.replaceAll(/[\u0000-\u001f\u007f-\u009f]/g, '?');
+const clean = (text: string): string => text.replaceAll(/\p{Cc}/gu, '?');
 
 const cut = (text: string, chars: number): string =>
   text.length <= chars ? text : `${text.slice(0, Math.max(0, chars - 1))}…`;

@@ -169,8 +169,8 @@ const action = 'Correct the file; docs/agent.md describes every field.';
 function resolvePaths(found: z.infer<typeof config>, path: string): AgentConfig {
   const at = (text: string): string =>
     /^nbd(\+unix)?:\/\//.test(text) ? text : resolve(dirname(path), text);
-  const optional = <Key extends string>(key: Key, text: string | undefined) =>
-    text === undefined ? {} : ({ [key]: at(text) } as Record<Key, string>);
+  const optional = (key: 'local' | 'keyFile' | 'path' | 'logs', text: string | undefined) =>
+    text === undefined ? {} : { [key]: at(text) };
   return {
     ...found,
     path,

@@ -84,7 +84,8 @@ class Daemon {
   /** Repeats until the signal aborts. A failure is logged once, and tried again after `retryMs`. */
   async #every(pauseMs: number, work: () => Promise<void>, retryMs = pauseMs): Promise<void> {
     const { signal, log } = this.#options;
-    while (!signal.aborted) {
+    const isOver = (): boolean => signal.aborted;
+    while (!isOver()) {
       let waitMs = pauseMs;
       try {
         await work();
@@ -92,7 +93,7 @@ class Daemon {
         waitMs = Math.min(pauseMs, retryMs);
         const message = messageOf(error);
         this.#service.problem = message;
-        if (!signal.aborted && message !== this.#problem) log(message);
+        if (!isOver() && message !== this.#problem) log(message);
         this.#problem = message;
       }
       await sleep(waitMs, undefined, { signal }).catch(() => undefined);
@@ -186,9 +187,10 @@ class Daemon {
 export async function runDaemon(options: DaemonOptions): Promise<void> {
   const { config, signal, log } = options;
   await mkdir(config.stateFolder, { recursive: true, mode: 0o700 });
-  await using _lock = await lockInstance(join(config.stateFolder, 'agent.lock'));
+  await using lock = await lockInstance(join(config.stateFolder, 'agent.lock'));
   const client = serviceClient(await serviceSettings(config, signal));
   log(`agent of site ${config.site}, service ${client.connection.baseUrl}, state in ${config.stateFolder}`);
   await new Daemon(options, client).run();
+  await lock.release();
   log('ended');
 }

@@ -59,7 +59,7 @@ export interface Registration {
 export async function registerHost(registration: Registration): Promise<Identity> {
   const { stateFolder, serviceUrl, hostName, registrationKey, agentVersion, signal } = registration;
   const known = await readIdentity(stateFolder);
-  if (known?.hostId != null) {
+  if (known && known.hostId !== null) {
     const message = `This host is registered already, as ${known.hostName} at ${known.serviceUrl}.`;
     throw new AgentError('OperationFailed', message, 'Run lifeboat agent unregister first.');
   }

@@ -31,13 +31,19 @@ export async function findInstance(path: string): Promise<{ pid: number } | unde
   return now !== undefined && start !== '' && now !== start ? undefined : { pid };
 }
 
+/** Held until it is released, or the process ends. May be released twice. */
+export interface InstanceLock extends AsyncDisposable {
+  release(): Promise<void>;
+}
+
 /** Takes the lock. Throws AgentError `AgentRunning` while another process holds it. */
-export async function lockInstance(path: string): Promise<AsyncDisposable> {
+export async function lockInstance(path: string): Promise<InstanceLock> {
   const text = `${process.pid} ${(await startOf(process.pid)) ?? ''}\n`;
   for (let attempt = 0; ; attempt++) {
     try {
       await writeFile(path, text, { flag: 'wx' });
-      return { [Symbol.asyncDispose]: () => removeFile(path) };
+      const release = (): Promise<void> => removeFile(path);
+      return { release, [Symbol.asyncDispose]: release };
     } catch (error) {
       if (errnoOf(error) !== 'EEXIST') throw writeError(error, path, 'The agent did not start.');
     }

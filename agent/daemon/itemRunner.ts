@@ -26,7 +26,8 @@ export class ItemRunner {
   /** Runs until the item is not protected any more, or the signal aborts. Never throws. */
   async run(): Promise<void> {
     const { signal, log, item } = this.#context;
-    while (!signal.aborted) {
+    const isOver = (): boolean => signal.aborted;
+    while (!isOver()) {
       try {
         const assignment = await this.#context.feed.find(item);
         if (!assignment) {
@@ -38,7 +39,7 @@ export class ItemRunner {
           : this.#laterLook();
         await this.#pause(next);
       } catch (error) {
-        if (!signal.aborted) await this.#fail(error);
+        if (!isOver()) await this.#fail(error);
       }
     }
     await abortOpen(this.#context).catch((error: unknown) => log(`${item}: ${messageOf(error)}`));

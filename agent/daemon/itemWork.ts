@@ -2,7 +2,7 @@
 import { LifeboatError } from '../../lib/errors.ts';
 import type { Assignment } from '../serviceClient.ts';
 import { cutCycle } from './cutCycle.ts';
-import { takeCycle } from './folderCycle.ts';
+import { takeCycle, type LogFolders } from './folderCycle.ts';
 import { copyMachine } from './initialCopy.ts';
 import { abortOpen, copiedDisks, type ItemContext } from './itemContext.ts';
 import { publishScrub } from './publishScrub.ts';
@@ -47,41 +47,58 @@ async function ship(context: ItemContext, assignment: Assignment): Promise<Next>
   return !found || isNews(found) ? 'now' : { at: new Date(Date.now() + 1000) };
 }
 
+/** When the next cycle is frozen, by the interval; a scrub does not wait for it. */
+function nextCycleMs({ state, intervalSeconds }: ItemContext, { policy, scrub }: Assignment): number {
+  const intervalMs = (intervalSeconds ?? policy?.replicationIntervalSeconds ?? 300) * 1000;
+  const { lastFrozenAt } = state.current;
+  if (lastFrozenAt === null || scrub?.cycle === null) return 0;
+  // A clock that went back does not stop replication.
+  return Math.min(Date.parse(lastFrozenAt) + intervalMs, Date.now() + intervalMs);
+}
+
+/** The logs that somebody else makes: taken as they come. */
+async function doFolders(
+  context: ItemContext,
+  assignment: Assignment,
+  folders: LogFolders,
+): Promise<boolean> {
+  const { resync } = assignment;
+  context.report({ doing: resync ? 'waiting for a resynchronization by other means' : 'waiting for logs' });
+  return !resync && takeCycle(context, assignment, folders);
+}
+
+/** Freezes and makes logs when it is time; false when it is not. */
+async function cut(context: ItemContext, assignment: Assignment): Promise<boolean> {
+  const { resync } = assignment;
+  if (resync) {
+    if (resync.isPaused || resync.phase === 'digesting') return false;
+    await cutResync(context, assignment, resync);
+    return true;
+  }
+  requireSameHistory(context, assignment);
+  if (Date.now() < nextCycleMs(context, assignment)) {
+    context.report({ doing: 'waiting for the next cycle' });
+    return false;
+  }
+  await cutCycle(context, assignment);
+  return true;
+}
+
 async function doDeltas(context: ItemContext, assignment: Assignment, pollMs: number): Promise<Next> {
-  const { state } = context;
-  const later = (): Next => ({ at: new Date(Date.now() + pollMs) });
+  const { state, logFolders } = context;
   if (state.current.baseline !== null) {
     await copyMachine(context, assignment);
     return 'now';
   }
   if (state.current.pending !== null) return ship(context, assignment);
-  if (assignment.nextCycle === null || copiedDisks(assignment).length === 0) return later();
-  if (context.logFolders) {
-    context.report({
-      doing: assignment.resync ? 'waiting for a resynchronization by other means' : 'waiting for logs',
-    });
-    const isTaken = !assignment.resync && (await takeCycle(context, assignment, context.logFolders));
-    return isTaken ? 'now' : later();
-  }
-  const { resync } = assignment;
-  if (resync) {
-    if (resync.isPaused || resync.phase === 'digesting') return later();
-    await cutResync(context, assignment, resync);
-    return 'now';
-  }
-  requireSameHistory(context, assignment);
-  const intervalMs = (context.intervalSeconds ?? assignment.policy?.replicationIntervalSeconds ?? 300) * 1000;
-  const last = state.current.lastFrozenAt === null ? 0 : Date.parse(state.current.lastFrozenAt);
-  // A clock that went back does not stop replication.
-  const dueMs = Math.min(last + intervalMs, Date.now() + intervalMs);
-  // A scrub does not wait for the interval, and neither does the first cycle after the copy.
-  const isDue = Date.now() >= dueMs || assignment.scrub?.cycle === null;
-  if (!isDue) {
-    context.report({ doing: 'waiting for the next cycle' });
-    return { at: new Date(Math.min(dueMs, Date.now() + pollMs)) };
-  }
-  await cutCycle(context, assignment);
-  return 'now';
+  const later = Date.now() + pollMs;
+  if (assignment.nextCycle === null || copiedDisks(assignment).length === 0) return { at: new Date(later) };
+  const isCut = logFolders
+    ? await doFolders(context, assignment, logFolders)
+    : await cut(context, assignment);
+  if (isCut) return 'now';
+  const dueMs = nextCycleMs(context, assignment);
+  return { at: new Date(dueMs > Date.now() ? Math.min(later, dueMs) : later) };
 }
 
 /** Does one step. May be called again after any failure. */

@@ -91,7 +91,7 @@ async function canSend({ open }: ItemContext, { logs, reference }: PendingCycle)
 }
 
 /** Gives the pending cycle up. What it said is said by the next one, under the same number. */
-export async function dropPending(context: ItemContext): Promise<void> {
+async function dropPending(context: ItemContext): Promise<void> {
   await context.state.update({ pending: null });
   await abortOpen(context);
   await context.spool.removeOthers(context.item, []);
@@ -105,6 +105,18 @@ async function settle(context: ItemContext, { cycle, reference, logs }: PendingC
   await context.spool.removeOthers(context.item, []);
   if (context.logFolders) await forgetLogs(context.logFolders, logs);
   context.log(`${context.item}: cycle ${cycle} is applied`);
+}
+
+/** Sends the logs that this process has not sent, or that are not there. */
+async function sendLogs(context: ItemContext, { disks }: Assignment, pending: PendingCycle): Promise<void> {
+  for (const log of pending.logs) {
+    const assigned = disks.find(({ disk }) => disk === log.disk);
+    if (!assigned || (assigned.delta.isUploaded && context.sent?.has(log.uniqueId) === true)) continue;
+    await (log.path === null
+      ? sendView(context, pending, log, assigned)
+      : sendFile(context, pending, { ...log, path: log.path }, assigned));
+    (context.sent ??= new Set()).add(log.uniqueId);
+  }
 }
 
 /**
@@ -132,13 +144,6 @@ export async function shipPending(
     await dropPending(context);
     return 'dropped';
   }
-  for (const log of pending.logs) {
-    const assigned = assignment.disks.find(({ disk }) => disk === log.disk);
-    if (!assigned || (assigned.delta.isUploaded && context.sent?.has(log.uniqueId) === true)) continue;
-    await (log.path === null
-      ? sendView(context, pending, log, assigned)
-      : sendFile(context, pending, { ...log, path: log.path }, assigned));
-    (context.sent ??= new Set()).add(log.uniqueId);
-  }
+  await sendLogs(context, assignment, pending);
   return 'sent';
 }

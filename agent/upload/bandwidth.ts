@@ -20,7 +20,7 @@ export interface BandwidthSchedule {
   hours: readonly BandwidthHours[];
 }
 
-export const unlimited: BandwidthSchedule = { timeZone: 'UTC', bytesPerSecond: null, hours: [] };
+const unlimited: BandwidthSchedule = { timeZone: 'UTC', bytesPerSecond: null, hours: [] };
 
 const minutesOfDay = 24 * 60;
 

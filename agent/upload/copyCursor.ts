@@ -195,8 +195,8 @@ interface Known {
 function isHeadOf(value: unknown, plan: CopyPlan): boolean {
   const head = headLine.safeParse(value);
   if (!head.success) return false;
-  const { copy: _, ...found } = head.data;
-  return (Object.keys(found) as (keyof CopyPlan)[]).every((key) => found[key] === plan[key]);
+  const found = head.data;
+  return (Object.keys(plan) as (keyof CopyPlan)[]).every((key) => found[key] === plan[key]);
 }
 
 /** Takes a line in; false for one that is not ours, which ends what is believed. */

@@ -13,7 +13,7 @@ import { createHash } from 'node:crypto';
 import type { PageBlobClient } from '@azure/storage-blob';
 import type { RandomAccessSource } from '../../lib/disk/source.ts';
 import { forEachBounded } from '../../lib/merge/bounded.ts';
-import { splitZeroRuns } from '../../lib/merge/zeroRuns.ts';
+import { splitZeroRuns, type DataRun } from '../../lib/merge/zeroRuns.ts';
 import { pageWriteLimitBytes, type ByteRange } from '../../lib/storage/ports.ts';
 import { AgentError } from '../agentError.ts';
 import type { BandwidthLimiter } from './bandwidth.ts';
@@ -146,19 +146,31 @@ async function copyChunk(run: Run, chunk: number): Promise<void> {
     ? await source.read(range.offsetBytes, range.lengthBytes)
     : new Uint8Array(range.lengthBytes);
   const runs = splitZeroRuns(bytes);
+  if (!resume) return sendRuns(run, { bytes, runs, range, isKnown: false });
   const isZero = runs.every((each) => each.isZero);
-  const digest = isZero || !resume ? 'zero' : createHash('sha256').update(bytes).digest('hex');
+  const digest = isZero ? 'zero' : createHash('sha256').update(bytes).digest('hex');
   if (before?.digest === digest) result.resumedBytes += range.lengthBytes;
   else {
-    if (before) await resume?.cursor.forget(chunk);
-    for (const { offset, length, isZero: isHole } of runs) {
-      const offsetBytes = range.offsetBytes + offset;
-      // A chunk that an earlier run has sent holds something; others were cleared at the start.
-      if (isHole && before !== undefined) await clear(run, { offsetBytes, lengthBytes: length });
-      if (!isHole) await write(run, bytes.subarray(offset, offset + length), offsetBytes);
-    }
+    if (before) await resume.cursor.forget(chunk);
+    await sendRuns(run, { bytes, runs, range, isKnown: before !== undefined });
   }
-  if (resume) await resume.cursor.record(chunk, { digest, viewId: resume.viewId });
+  await resume.cursor.record(chunk, { digest, viewId: resume.viewId });
+}
+
+interface ChunkRuns {
+  bytes: Uint8Array;
+  runs: readonly DataRun[];
+  range: ByteRange;
+  /** An earlier run has sent it, so it holds something; other chunks were cleared at the start. */
+  isKnown: boolean;
+}
+
+async function sendRuns(run: Run, { bytes, runs, range, isKnown }: ChunkRuns): Promise<void> {
+  for (const { offset, length, isZero } of runs) {
+    const offsetBytes = range.offsetBytes + offset;
+    if (!isZero) await write(run, bytes.subarray(offset, offset + length), offsetBytes);
+    else if (isKnown) await clear(run, { offsetBytes, lengthBytes: length });
+  }
 }
 
 async function clear({ upload, renewing, conditions }: Run, range: ByteRange): Promise<void> {

@@ -117,7 +117,7 @@ async function measureRatio(
   };
   const byTracker = async (): Promise<number> => {
     await using file = await openFileSource(source);
-    return shipLog(files, file, changes);
+    return await shipLog(files, file, changes);
   };
   const ways: [Way, () => Promise<number>][] = [
     ['scan', byScan],

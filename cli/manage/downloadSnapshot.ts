@@ -1,7 +1,8 @@
 // One snapshot of a replica as a file: only the ranges that hold something are fetched, each with the service's checksum; the
 // rest stays a hole. A journal beside the file says what is there, so that a download goes on where it was.
 import { createHash } from 'node:crypto';
-import { appendFile, open, readFile, rename, stat, unlink } from 'node:fs/promises';
+import { appendFile, open, readFile, rename, stat, unlink, type FileHandle } from 'node:fs/promises';
+import type { PageBlobClient } from '@azure/storage-blob';
 import pMap from 'p-map';
 import { AgentError } from '../../agent/agentError.ts';
 import { errnoOf, writeError } from '../../agent/fileErrors.ts';
@@ -73,20 +74,26 @@ function* piecesOf(ranges: readonly ByteRange[], endBytes: number): Generator<By
 
 const md5 = (bytes: Uint8Array): Buffer => createHash('md5').update(bytes).digest();
 
-/** May be called again after any failure. Throws AgentError for the file, LifeboatError of the storage. */
-export async function downloadSnapshot(download: SnapshotDownload): Promise<DownloadedSnapshot> {
-  const { blobName, snapshotId, path, kind, signal } = download;
+type Snapshot = Pick<PageBlobClient, 'getProperties' | 'downloadToBuffer' | 'listPageRanges' | 'download'>;
+
+async function openSnapshot({ connectionString, blobName, snapshotId }: SnapshotDownload): Promise<Snapshot> {
   const { BlobServiceClient } = await import('@azure/storage-blob');
-  const replica = BlobServiceClient.fromConnectionString(download.connectionString)
-    .getContainerClient(containerNames.replicas)
-    .getPageBlobClient(blobName);
-  const snapshot = replica.withSnapshot(snapshotId);
+  const container = BlobServiceClient.fromConnectionString(connectionString).getContainerClient(
+    containerNames.replicas,
+  );
+  return container.getPageBlobClient(blobName).withSnapshot(snapshotId);
+}
+
+/** Size of the file to be made, and what of it is not zeros. */
+async function measure(
+  snapshot: Snapshot,
+  { blobName, kind, signal }: SnapshotDownload,
+): Promise<{ sizeBytes: number; ranges: ByteRange[] }> {
   const abort = { abortSignal: signal };
   const { contentLength = 0 } = await snapshot.getProperties(abort).catch((error: unknown) => {
     const message = `The snapshot of ${blobName} cannot be read.`;
-    throw new AgentError('OperationFailed', message, 'Choose another point; check LIFEBOAT_STORAGE.', {
-      cause: error,
-    });
+    const action = 'Choose another point; check LIFEBOAT_STORAGE.';
+    throw new AgentError('OperationFailed', message, action, { cause: error });
   });
   const footer = parseVhdFooter(
     await snapshot.downloadToBuffer(contentLength - vhdFooterSizeBytes, vhdFooterSizeBytes, abort),
@@ -96,49 +103,61 @@ export async function downloadSnapshot(download: SnapshotDownload): Promise<Down
   for await (const { start, end, isClear } of snapshot.listPageRanges(0, sizeBytes, abort))
     // The end of a range is its last byte.
     if (!isClear) ranges.push({ offsetBytes: start, lengthBytes: end + 1 - start });
+  return { sizeBytes, ranges };
+}
+
+/** Fetches a piece and compares it with the service's checksum. */
+async function fetchPiece(
+  snapshot: Snapshot,
+  { offsetBytes, lengthBytes }: ByteRange,
+  signal: AbortSignal,
+): Promise<{ bytes: Buffer; sum: string }> {
+  const answer = await snapshot.download(offsetBytes, lengthBytes, {
+    ...{ rangeGetContentMD5: true, abortSignal: signal, maxRetryRequests: 5 },
+  });
+  const chunks: Buffer[] = [];
+  for await (const chunk of answer.readableStreamBody ?? []) chunks.push(Buffer.from(chunk as Buffer));
+  const bytes = Buffer.concat(chunks);
+  const sum = md5(bytes);
+  const isGood = !answer.contentMD5 || sum.equals(Buffer.from(answer.contentMD5));
+  if (bytes.length === lengthBytes && isGood) return { bytes, sum: sum.toString('hex') };
+  const message = `Bytes ${offsetBytes} and following arrived damaged.`;
+  throw new AgentError('OperationFailed', message, 'Repeat the command.');
+}
+
+/** True when the part of the file is what was fetched for it before. */
+async function isThere(handle: FileHandle, range: ByteRange, sum: string | undefined): Promise<boolean> {
+  if (sum === undefined) return false;
+  const bytes = Buffer.alloc(range.lengthBytes);
+  const { bytesRead } = await handle.read(bytes, 0, range.lengthBytes, range.offsetBytes);
+  return bytesRead === range.lengthBytes && md5(bytes).toString('hex') === sum;
+}
+
+/** May be called again after any failure. Throws AgentError for the file and for what cannot be read. */
+export async function downloadSnapshot(download: SnapshotDownload): Promise<DownloadedSnapshot> {
+  const { path, signal } = download;
+  const snapshot = await openSnapshot(download);
+  const { sizeBytes, ranges } = await measure(snapshot, download);
   download.onStart(ranges.reduce((sum, { lengthBytes }) => sum + lengthBytes, 0));
   const journal = await openJournal(download);
   const result = { sizeBytes, fetchedBytes: 0, resumedBytes: 0 };
   try {
     const handle = await open(`${path}.part`, journal.done.size > 0 ? 'r+' : 'w+');
+    const takePiece = async (range: ByteRange): Promise<void> => {
+      if (await isThere(handle, range, journal.done.get(range.offsetBytes)))
+        result.resumedBytes += range.lengthBytes;
+      else {
+        const { bytes, sum } = await fetchPiece(snapshot, range, signal);
+        await writeFully(handle, range.offsetBytes, bytes);
+        await handle.datasync();
+        await appendFile(journal.path, `${range.offsetBytes} ${sum}\n`);
+        result.fetchedBytes += range.lengthBytes;
+      }
+      download.onProgress(result.resumedBytes + result.fetchedBytes);
+    };
     try {
       await handle.truncate(sizeBytes);
-      const fetchPiece = async ({ offsetBytes, lengthBytes }: ByteRange): Promise<void> => {
-        const known = journal.done.get(offsetBytes);
-        if (known !== undefined) {
-          const bytes = Buffer.alloc(lengthBytes);
-          const { bytesRead } = await handle.read(bytes, 0, lengthBytes, offsetBytes);
-          // What is there is believed only when it still is what was fetched.
-          if (bytesRead === lengthBytes && md5(bytes).toString('hex') === known) {
-            result.resumedBytes += lengthBytes;
-            return download.onProgress(result.resumedBytes + result.fetchedBytes);
-          }
-        }
-        const answer = await snapshot.download(offsetBytes, lengthBytes, {
-          rangeGetContentMD5: true,
-          abortSignal: signal,
-          maxRetryRequests: 5,
-        });
-        const chunks: Buffer[] = [];
-        for await (const chunk of answer.readableStreamBody ?? []) chunks.push(Buffer.from(chunk as Buffer));
-        const bytes = Buffer.concat(chunks);
-        const sum = md5(bytes);
-        if (
-          bytes.length !== lengthBytes ||
-          (answer.contentMD5 && !sum.equals(Buffer.from(answer.contentMD5)))
-        )
-          throw new AgentError(
-            'OperationFailed',
-            `Bytes ${offsetBytes} and following arrived damaged.`,
-            'Repeat the command.',
-          );
-        await writeFully(handle, offsetBytes, bytes);
-        await handle.datasync();
-        await appendFile(journal.path, `${offsetBytes} ${sum.toString('hex')}\n`);
-        result.fetchedBytes += lengthBytes;
-        download.onProgress(result.resumedBytes + result.fetchedBytes);
-      };
-      await pMap(piecesOf(ranges, sizeBytes), fetchPiece, { concurrency: 4, signal });
+      await pMap(piecesOf(ranges, sizeBytes), takePiece, { concurrency: 4, signal });
       await handle.sync();
     } finally {
       await handle.close();

@@ -64,7 +64,7 @@ function itemText(found: z.infer<typeof itemState>): string {
     ['machine', found['machineName']],
     ['site', found['site']],
     ['policy', found['policy']],
-    ['state', found['pausedAt'] == null ? found.state : `${found.state}, paused`],
+    ['state', (found['pausedAt'] ?? null) === null ? found.state : `${found.state}, paused`],
     ['health', found.replicationHealth],
     ['applied cycle', found['appliedCycle']],
     ['newest point', moment(latest['takenAt'])],

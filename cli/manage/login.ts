@@ -85,27 +85,39 @@ export function requireVaultPath(text: string): string {
   );
 }
 
+/** The service of an address that was given. */
+function givenService({ env }: Io, url: string, { key, vault }: ServiceOptions): ServiceAddress {
+  const known = key ?? env['LIFEBOAT_KEY'] ?? '';
+  if (known === '') throw new UsageError(`No key for the service ${url}: give --key or LIFEBOAT_KEY.`);
+  const vaultPath = vault ?? env['LIFEBOAT_VAULT_ID'];
+  if (vaultPath === undefined) throw new UsageError('Name the vault with --vault or LIFEBOAT_VAULT_ID.');
+  return { url, key: known, vaultPath: requireVaultPath(vaultPath) };
+}
+
+async function rememberedService(
+  io: Io,
+  { key, vault }: ServiceOptions,
+): Promise<ServiceAddress | undefined> {
+  const login = await readLogin(io);
+  if (!login) return undefined;
+  const known = key ?? login.key ?? entraTokens(login.scope ?? '');
+  return { url: login.url, key: known, vaultPath: vault ?? login.vaultPath };
+}
+
 /** Throws UsageError, AgentError `LocalServiceNotRunning`. */
 export async function findService(io: Io, options: ServiceOptions): Promise<ServiceAddress> {
   const { service, local } = options;
   if (service !== undefined && local !== undefined) throw new UsageError('Give either --service or --local.');
-  const vault = options.vault ?? io.env['LIFEBOAT_VAULT_ID'];
-  const url = service ?? (local === undefined ? io.env['LIFEBOAT_URL'] : undefined);
-  if (url !== undefined && url !== '') {
-    const key = options.key ?? io.env['LIFEBOAT_KEY'] ?? '';
-    if (key === '') throw new UsageError(`No key for the service ${url}: give --key or LIFEBOAT_KEY.`);
-    if (vault === undefined) throw new UsageError('Name the vault with --vault or LIFEBOAT_VAULT_ID.');
-    return { url, key, vaultPath: requireVaultPath(vault) };
-  }
+  const url = service ?? (local === undefined ? io.env['LIFEBOAT_URL'] : undefined) ?? '';
+  if (url !== '') return givenService(io, url, options);
   try {
     const found = await readLocalService(pathOf(io, local ?? '.lifeboat'));
     const { adminKey, vaultPath, storageConnectionString } = found;
     return { url: found.url, key: options.key ?? adminKey, vaultPath, storageConnectionString };
   } catch (error) {
-    const login = local === undefined ? await readLogin(io) : undefined;
-    if (!login) throw error;
-    const key = options.key ?? login.key ?? entraTokens(login.scope ?? '');
-    return { url: login.url, key, vaultPath: vault ?? login.vaultPath };
+    const remembered = local === undefined ? await rememberedService(io, options) : undefined;
+    if (!remembered) throw error;
+    return remembered;
   }
 }
 

@@ -59,7 +59,7 @@ export class Management {
     for (let next: string | undefined = withVersion(path); next !== undefined && found.length < limit;) {
       const { body }: { body: z.infer<typeof pageOf> } = await this.connection.request('GET', next, pageOf);
       found.push(...body.value.map((value) => anyObject.parse(value)));
-      next = body.nextLink == null ? undefined : pathOfLink(body.nextLink);
+      next = typeof body.nextLink === 'string' ? pathOfLink(body.nextLink) : undefined;
     }
     return found.slice(0, limit);
   }

@@ -45,7 +45,7 @@ function sectionOf(command: Command, path: string): string[] {
       : [
           '| argument | |',
           '|---|---|',
-          ...rows.map((row) => `| ${row.map((text) => cell(text ?? '')).join(' | ')} |`),
+          ...rows.map((row) => `| ${row.map((text) => cell(text)).join(' | ')} |`),
           '',
         ]),
   ];

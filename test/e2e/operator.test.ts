@@ -90,7 +90,7 @@ describe('the operator', () => {
   });
 
   it('brings a recovery point down, also after an interruption, and never what is damaged', async () => {
-    const points = await source.points(`${await itemPath()}`);
+    const points = await source.points(await itemPath());
     const point = points.at(-1)!;
     const expected = await source.recover(point, 'os', disk.length);
     const file = folder.file('os.raw');

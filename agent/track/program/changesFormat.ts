@@ -99,9 +99,9 @@ function ofEnvelope(subject: ChangesSubject, found: z.infer<typeof envelope>): D
   const { diskSizeBytes, since, to } = subject;
   if (found.diskSize !== undefined && found.diskSize !== diskSizeBytes)
     throw refused(subject, `they are of a disk of ${found.diskSize} bytes, and it has ${diskSizeBytes}`);
-  if (found.from != null && found.from !== since)
+  if (typeof found.from === 'string' && found.from !== since)
     throw refused(subject, `they are since "${found.from}", and were asked since "${since}"`);
-  if (found.to != null && found.to !== to)
+  if (typeof found.to === 'string' && found.to !== to)
     throw refused(subject, `they are until "${found.to}", and the frozen state is "${to}"`);
   const whole = { offsetBytes: 0, lengthBytes: diskSizeBytes };
   const covered =

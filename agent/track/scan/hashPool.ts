@@ -80,7 +80,7 @@ function startLane(): Lane {
     else next?.resolve(answer);
   });
   worker.on('error', (error) => {
-    for (const { reject } of lane.waiting.splice(0)) reject(error as Error);
+    for (const { reject } of lane.waiting.splice(0)) reject(error);
   });
   return lane;
 }

@@ -6,7 +6,6 @@ export const stripeBytes = 4 * 1024 * 1024;
 export const coarseBytes = 64 * 1024;
 export const fineBytes = 4096;
 export const recordBytes = 32 + (coarseBytes / fineBytes) * 16;
-export const stripeRecordsBytes = (stripeBytes / coarseBytes) * recordBytes;
 
 export interface HashedStripe {
   /** A record for each coarse block that the stripe has. All zeros in a record or a fine digest: the block is zeros. */

@@ -99,9 +99,10 @@ describe('state', () => {
   it('is of one agent at a time, and free after a crash', async () => {
     const path = join(folder, 'agent.lock');
     {
-      await using _held = await lockInstance(path);
+      await using held = await lockInstance(path);
       await expect(lockInstance(path)).rejects.toMatchObject({ code: 'AgentRunning' });
       expect(await findInstance(path)).toEqual({ pid: process.pid });
+      await held.release();
     }
     expect(await findInstance(path)).toBeUndefined();
     const child = spawn(process.execPath, ['-e', 'setTimeout(() => {}, 60000)']);
@@ -110,10 +111,11 @@ describe('state', () => {
     const gone = new Promise((resolve) => child.once('exit', resolve));
     child.kill('SIGKILL');
     await gone;
-    await using _taken = await lockInstance(path);
+    const taken = await lockInstance(path);
     // The number of a process that died may be another's by now: its start tells.
     await writeFile(path, `${process.pid} 12345\n`);
     if (process.platform === 'linux') expect(await findInstance(path)).toBeUndefined();
+    await taken.release();
   });
 });
 

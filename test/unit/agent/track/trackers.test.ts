@@ -228,7 +228,8 @@ describe('a program', () => {
     expect(error).toMatchObject({ code });
     expect((error as Error).message).toMatch(message);
     // The reference is still good.
-    const next = await new ProgramTracker(programOptions(machine)).freeze({ since: first.reference });
+    await using again = new ProgramTracker(programOptions(machine));
+    const next = await again.freeze({ since: first.reference });
     expect(next.kind).toBe('changes');
   });
 
