@@ -46,7 +46,7 @@ const hostile = [
   '%0d%0aset-cookie:x',
   '~',
   'CON',
-  '#',
+  '%23',
 ];
 
 /** The path with the world's names, or with one of them replaced. */

@@ -37,14 +37,17 @@ describe('protection states', () => {
       expect(findTransition(state, 'disableRequested')).toBe('DisablingProtection');
   });
 
-  it.each(protectionStates)('%s refuses every event that its row does not name, and names where it fits', (state) => {
-    for (const event of protectionEvents) {
-      const on: Partial<Record<string, string>> = stateTable[state].on;
-      if (on[event] !== undefined) expect(transition(state, event)).toBe(on[event]);
-      else
-        expect(() => transition(state, event)).toThrow(
-          expect.objectContaining({ code: 'OperationNotSupportedInState' }) as Error,
-        );
-    }
-  });
+  it.each(protectionStates)(
+    '%s refuses every event that its row does not name, and names where it fits',
+    (state) => {
+      for (const event of protectionEvents) {
+        const on: Partial<Record<string, string>> = stateTable[state].on;
+        if (on[event] !== undefined) expect(transition(state, event)).toBe(on[event]);
+        else
+          expect(() => transition(state, event)).toThrow(
+            expect.objectContaining({ code: 'OperationNotSupportedInState' }) as Error,
+          );
+      }
+    },
+  );
 });
