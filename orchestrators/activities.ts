@@ -67,7 +67,7 @@ export const activityNames = [
 export type ActivityName = (typeof activityNames)[number];
 
 /** Ends the job in failure; carries the errors as data from the activity that returned them to the one that records them. */
-export class JobError extends Error {
+class JobError extends Error {
   readonly errors: readonly ErrorData[];
 
   constructor(errors: readonly ErrorData[]) {
@@ -78,7 +78,7 @@ export class JobError extends Error {
 }
 
 /** Ends the job because it was told to. */
-export class JobStopped extends Error {
+class JobStopped extends Error {
   readonly reason: 'cancelled' | 'superseded';
 
   constructor(reason: 'cancelled' | 'superseded') {

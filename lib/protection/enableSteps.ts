@@ -136,7 +136,7 @@ export async function mergeQueuedLogs(
 }
 
 /** Throws when a replica is not the valid fixed VHD of its disk. */
-export async function requireValidReplicas(
+async function requireValidReplicas(
   { storage }: ReplicationContext,
   record: ItemRecord,
 ): Promise<void> {

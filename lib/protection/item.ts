@@ -30,7 +30,7 @@ export const healthError = z.object({
 export type HealthError = z.infer<typeof healthError>;
 
 /** Why a disk's replica may not equal the source any more. */
-export const resyncReasons = [
+const resyncReasons = [
   'LogChainBroken',
   'LogLost',
   'LogsTooLarge',

@@ -16,7 +16,7 @@ export const cycleKey = (cycle: number): string => `cycle:${formatCycle(cycle)}`
 export const pointKey = (cycle: number): string => `point:${formatCycle(cycle)}`;
 
 /** A full hour of the item's statistics, as a row beside it. */
-export const hourKey = (hour: string): string => `hour:${hour}`;
+const hourKey = (hour: string): string => `hour:${hour}`;
 export const hourRow = (bucket: HourBucket): RowWrite => ({
   kind: 'put',
   key: hourKey(bucket.hour),
