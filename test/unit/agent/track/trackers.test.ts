@@ -1,6 +1,7 @@
 // One suite for every tracker that needs no machine: whatever is confirmed, aborted or cut short, what it reports makes the
 // last confirmed state equal to the frozen one.
 import { createHash, randomBytes } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
 import { mkdtemp, open, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -194,7 +195,7 @@ describe('scan', () => {
     const path = machine.places[1]!.location;
     await using tracker = new ScanTracker({
       ...{ folder: `${machine.path}-scan`, views: restingDisks(machine.places), workers: 0 },
-      onProgress: () => void writeFile(path, randomBytes(sizes.data)),
+      onProgress: () => writeFileSync(path, randomBytes(sizes.data)),
     });
     await expect(tracker.freeze({})).rejects.toMatchObject({ code: 'SourceChanged' });
   });
