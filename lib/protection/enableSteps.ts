@@ -136,10 +136,7 @@ export async function mergeQueuedLogs(
 }
 
 /** Throws when a replica is not the valid fixed VHD of its disk. */
-async function requireValidReplicas(
-  { storage }: ReplicationContext,
-  record: ItemRecord,
-): Promise<void> {
+async function requireValidReplicas({ storage }: ReplicationContext, record: ItemRecord): Promise<void> {
   for (const { disk, sizeBytes } of record.disks) {
     const name = replicaName(record.item, disk);
     const blobBytes = fixedVhdBlobSizeBytes(sizeBytes);
