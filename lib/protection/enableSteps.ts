@@ -22,6 +22,7 @@ import { abandonJob, beginStep, endStep, finishJob, isoNow, onStep } from './ite
 import type { BadEnd } from './itemJobs.ts';
 import type { ItemJob } from './orchestrations.ts';
 import { checkMachine } from './prerequisites.ts';
+import { checkChoices } from './targetChoices.ts';
 import { checkTarget, reserveTargetName } from './target.ts';
 import { transition } from './states.ts';
 
@@ -153,7 +154,10 @@ async function requireValidReplicas({ storage }: ReplicationContext, record: Ite
 export async function finalizeProtection(context: ReplicationContext, job: ItemJob): Promise<ErrorRecord[]> {
   await beginStep(context, job.jobId, 'FinalizeProtectionTask');
   const record = await getItem(context.storage.items, job.item);
-  const errors = await checkTarget(context.storage.vault, record);
+  const errors = [
+    ...(await checkTarget(context.storage.vault, record)),
+    ...(await checkChoices(context, record)),
+  ];
   if (errors.length > 0) return errors;
   await requireValidReplicas(context, record);
   for (const kind of ['retention', 'scrub'] as const) await plan(context, kind, job.item, isoNow(context));

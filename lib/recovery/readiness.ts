@@ -169,13 +169,8 @@ function checkNics({ failover, test, facts }: ReadinessInput, report: Report): v
     report(error('Network', 'vmNics', message));
   }
   for (const nic of failover.nics) checkNic(nic, facts, report);
-  const networks = new Set(failover.nics.flatMap(({ networkId }) => networkId?.toLowerCase() ?? []));
-  if (networks.size > 1)
-    report(error('Network', 'vmNics', 'The adapters of a machine must be in one virtual network.'));
-  const addresses = failover.nics.flatMap(({ staticIp }) => staticIp ?? []);
-  for (const address of new Set(addresses))
-    if (addresses.filter((each) => each === address).length > 1)
-      report(error('StaticIp', 'vmNics', `Two adapters would have the address ${address}.`));
+  checkNicsTogether(failover.nics, report);
+  const networks = networksOf(failover.nics);
   for (const nic of test.nics) {
     if (nic.networkId === null) continue;
     checkNic(nic, facts, report);
@@ -185,19 +180,49 @@ function checkNics({ failover, test, facts }: ReadinessInput, report: Report): v
   }
 }
 
+const networksOf = (nics: readonly MachineNic[]): Set<string> =>
+  new Set(nics.flatMap(({ networkId }) => networkId?.toLowerCase() ?? []));
+
+function checkNicsTogether(nics: readonly MachineNic[], report: Report): void {
+  if (networksOf(nics).size > 1)
+    report(error('Network', 'vmNics', 'The adapters of a machine must be in one virtual network.'));
+  const addresses = nics.flatMap(({ staticIp }) => staticIp ?? []);
+  for (const address of new Set(addresses))
+    if (addresses.filter((each) => each === address).length > 1)
+      report(error('StaticIp', 'vmNics', `Two adapters would have the address ${address}.`));
+}
+
+/** What was chosen for one adapter; what is still to be chosen is not looked at. */
+function checkNicChoice({ nic, networkId, staticIp }: MachineNic, report: Report): void {
+  if (networkId !== null && !armIds.network.test(networkId))
+    report(error('Network', nic, `"${networkId}" is no id of a virtual network.`));
+  if (staticIp !== null && parseIpv4(staticIp) === undefined)
+    report(error('StaticIp', nic, `"${staticIp}" is no IPv4 address.`));
+}
+
+/**
+ * The choices for the target that no later choice makes right: names of disks that Azure refuses, disks it does not take,
+ * networks and addresses that are none. Fewer than `failoverReadiness`: a network that is still to be chosen is no problem yet.
+ */
+export function choiceProblems(orders: Pick<ReadinessInput, 'failover' | 'test'>): ConfigurationIssue[] {
+  const issues: ConfigurationIssue[] = [];
+  const report: Report = (issue) => issues.push(issue);
+  checkDisks({ ...orders, provider: 'vhd' }, report);
+  for (const nic of [...orders.failover.nics, ...orders.test.nics]) checkNicChoice(nic, report);
+  checkNicsTogether(orders.failover.nics, report);
+  return issues;
+}
+
 function checkNic(nic: MachineNic, facts: TargetFacts | undefined, report: Report): void {
-  const { networkId, subnet, staticIp } = nic;
+  const { networkId, subnet } = nic;
   if (networkId === null) {
     const message = `No network is chosen for adapter ${nic.nic}; set it, map the source's network, or set targetAzureNetworkId.`;
     report(error('Network', nic.nic, message));
     return;
   }
-  if (!armIds.network.test(networkId))
-    report(error('Network', nic.nic, `"${networkId}" is no id of a virtual network.`));
+  checkNicChoice(nic, report);
   if (subnet === null)
     report(error('Subnet', nic.nic, `No subnet of ${networkId} is chosen for adapter ${nic.nic}.`));
-  if (staticIp !== null && parseIpv4(staticIp) === undefined)
-    report(error('StaticIp', nic.nic, `"${staticIp}" is no IPv4 address.`));
   if (facts?.networks) checkSubnet(nic, facts.networks, report);
 }
 

@@ -56,6 +56,12 @@ function nicSettings({ vmNics, selectedSourceNicId }: Settings): NicSettings[] {
   });
 }
 
+/** The adapters that the item's settings speak of, in lower case. */
+export function chosenNics({ providerInput }: Pick<ItemRecord, 'providerInput'>): string[] {
+  const parsed = settings.safeParse(providerInput);
+  return parsed.success ? nicSettings(parsed.data).map(({ nic }) => nic) : [];
+}
+
 const firstGiven = (...values: readonly (string | null | undefined)[]): string | null =>
   values.find((value) => typeof value === 'string') ?? null;
 
@@ -113,11 +119,16 @@ const placementOf = (from: Settings): MachinePlacement => ({
   tags: from.targetVmTags ?? {},
 });
 
+/** Which disks the machine gets. */
+interface PointDisks {
+  disks: readonly Pick<RecoveryPointRecord['disks'][number], 'disk'>[];
+}
+
 export interface OrderRequest {
   record: ItemRecord;
   /** As last reported; undefined = the source host has forgotten it. */
   machine: MachineRecord | undefined;
-  point: Pick<RecoveryPointRecord, 'disks'>;
+  point: PointDisks;
   jobId: string;
   purpose: MachineOrder['purpose'];
   /** Of the networks of the item's site. */
@@ -160,7 +171,7 @@ export function machineOrderOf({
 
 function disksOf(
   record: ItemRecord,
-  point: Pick<RecoveryPointRecord, 'disks'>,
+  point: PointDisks,
   jobId: string,
   { vmDisks, vhdId }: Settings,
 ): MachineOrder['disks'] {
