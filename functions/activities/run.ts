@@ -1,32 +1,16 @@
 // How an activity meets its orchestrator: errors that retrying cannot mend come back as data, transient ones are thrown so
 // that the retry policy runs the activity again, and a job that must stop is told so.
 import { LifeboatError, toErrorRecord } from '../../lib/errors.ts';
-import { findJob } from '../../lib/jobs/jobStore.ts';
 import { jobGate } from '../../lib/protection/itemJobs.ts';
 import type { ItemJob } from '../../lib/protection/orchestrations.ts';
-import { telemetryOf } from '../../lib/replication/context.ts';
 import type { ReplicationContext } from '../../lib/replication/context.ts';
 import type { ActivityName, ActivityResult } from '../../orchestrators/activities.ts';
 import { FailedChecks } from './outcome.ts';
 import type { ActivityLimits } from './outcome.ts';
 import { activityTable, isGated } from './table.ts';
 
-/** Runs one activity, in the trace of the request that began its job. Throws transient errors only. */
+/** Runs one activity. Throws transient errors only. */
 export async function runActivity(
-  context: ReplicationContext,
-  name: ActivityName,
-  input: ItemJob,
-  limits: ActivityLimits,
-): Promise<ActivityResult<object | null>> {
-  const job = await findJob(context.storage.jobs, input.jobId);
-  const ids = { item: input.item, job: input.jobId };
-  const causes = [job?.traceparent ?? undefined];
-  return telemetryOf(context).span('lifeboat.activity', { ids, attributes: { activity: name }, causes }, () =>
-    run(context, name, input, limits),
-  );
-}
-
-async function run(
   context: ReplicationContext,
   name: ActivityName,
   input: ItemJob,

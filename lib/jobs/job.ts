@@ -58,8 +58,6 @@ export const jobRecord = z.object({
   input: z.record(z.string(), z.unknown()).default({}),
   /** Somebody asked to stop it; it stops at its next safe point. */
   cancelRequestedAt: z.iso.datetime().nullable().default(null),
-  /** W3C Trace Context of the request that began the job: its steps go on in that trace. */
-  traceparent: z.string().nullable().default(null),
   /** Decided, but the item may not be free yet: a death in between is finished by whoever finds it. */
   ending: z.enum(['Succeeded', 'Failed', 'Cancelled']).nullable().default(null),
   progress: jobProgress.nullable().default(null),
@@ -81,12 +79,10 @@ export interface NewJob {
   createdAt: string;
   item?: string;
   input?: Record<string, unknown>;
-  traceparent?: string | undefined;
 }
 
 /** A job that has not started. */
-export function newJob({ traceparent, ...about }: NewJob): JobRecord {
-  const { id, kind, targetId, targetName, createdAt, item, input } = about;
+export function newJob({ id, kind, targetId, targetName, createdAt, item, input }: NewJob): JobRecord {
   const { scenario, friendlyName, steps, targetType } = kindOf(kind);
   return {
     ...{ id, kind, scenario, friendlyName, createdAt, targetId, targetName, targetType },
@@ -104,7 +100,6 @@ export function newJob({ traceparent, ...about }: NewJob): JobRecord {
     item: item ?? null,
     input: input ?? {},
     cancelRequestedAt: null,
-    traceparent: traceparent ?? null,
     ending: null,
     progress: null,
     result: {},

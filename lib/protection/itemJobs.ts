@@ -67,7 +67,6 @@ export async function beginJob(
     id: newJobId(context),
     ...{ kind, targetId, targetName, item, createdAt: isoNow(context) },
     ...(input ? { input } : {}),
-    traceparent: telemetryOf(context).traceparent(),
   });
   await insertJob(context.storage.jobs, job);
   context.fault('job.afterInsert');

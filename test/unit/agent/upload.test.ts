@@ -153,7 +153,6 @@ describe('uploadLog', () => {
     expect((await blob.getProperties()).metadata).toEqual({
       sha256: createHash('sha256').update(bytes).digest('hex'),
       takenat: '2026-01-02T03:04:05.000Z',
-      traceparent: expect.stringMatching(/^00-[0-9a-f]{32}-[0-9a-f]{16}-01$/) as string,
       consistency: 'application',
       kind: 'delta',
     });
