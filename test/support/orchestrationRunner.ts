@@ -1,41 +1,13 @@
 // Durable in a test process: the product's own orchestrators, replayed from a recorded history at every step, with the
 // product's own activities. Time is the context's clock; what the "process" knew survives its death, as in Durable.
-import type { OrchestrationContext, Task } from 'durable-functions';
+import type { OrchestrationContext } from 'durable-functions';
 import { runActivity } from '../../functions/activities/run.ts';
 import { LifeboatError } from '../../lib/errors.ts';
 import { changedEvent } from '../../lib/protection/orchestrations.ts';
 import type { ItemJob, OrchestratedKind, OrchestrationClient } from '../../lib/protection/orchestrations.ts';
 import type { ReplicationContext } from '../../lib/replication/context.ts';
 import type { ActivityName, ActivityResult } from '../../orchestrators/activities.ts';
-import { addDisk } from '../../orchestrators/addDisk.ts';
-import { disableProtection } from '../../orchestrators/disableProtection.ts';
-import { enableProtection } from '../../orchestrators/enableProtection.ts';
-import { resynchronize } from '../../orchestrators/resynchronize.ts';
-import { scrub } from '../../orchestrators/scrub.ts';
-import { cancelFailover, changeRecoveryPoint, commitFailover } from '../../orchestrators/afterFailover.ts';
-import { failback, reverseReplication } from '../../orchestrators/failback.ts';
-import { plannedFailover, unplannedFailover } from '../../orchestrators/failover.ts';
-import { testFailover } from '../../orchestrators/testFailover.ts';
-import { testFailoverCleanup } from '../../orchestrators/testFailoverCleanup.ts';
-
-type Orchestrator = (context: OrchestrationContext) => Generator<Task, void, never>;
-
-export const orchestrators: Record<OrchestratedKind, Orchestrator> = {
-  enableProtection,
-  disableProtection,
-  addDisk,
-  resynchronize,
-  scrub,
-  testFailover,
-  testFailoverCleanup,
-  plannedFailover,
-  unplannedFailover,
-  changeRecoveryPoint,
-  commitFailover,
-  cancelFailover,
-  failback,
-  reverseReplication,
-};
+import { orchestrators } from '../../orchestrators/table.ts';
 
 type Asked =
   | { kind: 'activity'; name: string; input: object }

@@ -6,7 +6,7 @@ import type { OrchestrationContext } from 'durable-functions';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { orchestrators } from '../support/orchestrationRunner.ts';
+import { orchestrators } from '../../orchestrators/table.ts';
 
 const root = join(import.meta.dirname, '..', '..');
 const file = join(root, 'test', 'fixtures', 'orchestrations.json');

@@ -9,43 +9,27 @@ const encryptionDetails = z
   })
   .meta({ id: 'EncryptionDetails' });
 
-const innerHealthError = z
-  .strictObject({
-    errorSource: text,
-    errorType: text,
-    errorLevel: text,
-    errorCategory: text,
-    errorCode: text,
-    summaryMessage: text,
-    errorMessage: text,
-    possibleCauses: text,
-    recommendedAction: text,
-    creationTimeUtc: time,
-    recoveryProviderErrorMessage: text,
-    entityId: text,
-    errorId: text,
-    customerResolvability: text,
-  })
-  .meta({ id: 'InnerHealthError' });
+const healthErrorFields = {
+  errorSource: text,
+  errorType: text,
+  errorLevel: text,
+  errorCategory: text,
+  errorCode: text,
+  summaryMessage: text,
+  errorMessage: text,
+  possibleCauses: text,
+  recommendedAction: text,
+  creationTimeUtc: time,
+  recoveryProviderErrorMessage: text,
+  entityId: text,
+  errorId: text,
+  customerResolvability: text,
+};
+
+const innerHealthError = z.strictObject(healthErrorFields).meta({ id: 'InnerHealthError' });
 
 export const healthError = z
-  .strictObject({
-    innerHealthErrors: z.array(innerHealthError).nullish(),
-    errorSource: text,
-    errorType: text,
-    errorLevel: text,
-    errorCategory: text,
-    errorCode: text,
-    summaryMessage: text,
-    errorMessage: text,
-    possibleCauses: text,
-    recommendedAction: text,
-    creationTimeUtc: time,
-    recoveryProviderErrorMessage: text,
-    entityId: text,
-    errorId: text,
-    customerResolvability: text,
-  })
+  .strictObject({ innerHealthErrors: z.array(innerHealthError).nullish(), ...healthErrorFields })
   .meta({ id: 'HealthError' });
 
 export const fabricProperties = z
