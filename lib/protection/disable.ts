@@ -43,7 +43,7 @@ export async function disableProtection(
   const running = existing.currentJob === null ? undefined : await findJob(storage.jobs, existing.currentJob);
   if (running?.kind === 'disableProtection' && existing.state === 'DisablingProtection') return running;
   return beginJob(context, orchestrations, {
-    ...{ item, kind: 'disableProtection', targetId: existing.armId, targetName: existing.machineName },
+    ...{ item, kind: 'disableProtection' },
     input: { keepsReplica, isSourceGone },
     change: (record) => {
       requireOperation(record, 'DisableProtection');

@@ -18,7 +18,7 @@ import { requireOperation } from './allowed.ts';
 import { newDisk } from './enable.ts';
 import type { DiskRecord, ItemRecord } from './item.ts';
 import { getItem, updateItem } from './itemStore.ts';
-import { beginJob, isoNow, newJobId, requireIdle } from './itemJobs.ts';
+import { beginJob, isoNow, newJobId, requireIdle, whenAllowed } from './itemJobs.ts';
 import type { OrchestrationClient } from './orchestrations.ts';
 import { checkDisks } from './prerequisites.ts';
 
@@ -54,11 +54,9 @@ export async function addDisk(
       target: disk,
     });
   return beginJob(context, orchestrations, {
-    ...{ item, kind: 'addDisk', targetId: record.armId, targetName: record.machineName },
+    ...{ item, kind: 'addDisk' },
     input: { disk },
-    change: (current) => {
-      requireIdle(current);
-      requireOperation(current, 'ChangeDisks');
+    change: whenAllowed('ChangeDisks', (current) => {
       const isTaken =
         current.disks.some((row) => row.disk === disk && row.joinedAtCycle !== null) ||
         current.retiredDisks.some((row) => row.disk === disk);
@@ -69,7 +67,7 @@ export async function addDisk(
       const others = current.disks.filter((row) => row.disk !== disk);
       const earlier = current.disks.find((row) => row.disk === disk);
       return { ...current, disks: [...others, earlier ?? added] };
-    },
+    }),
   });
 }
 

@@ -78,8 +78,7 @@ export async function enableProtection(
   return beginJob(context, orchestrations, {
     item: request.item,
     kind: 'enableProtection',
-    targetId: request.itemId,
-    targetName: request.machine.name,
+    target: record,
     change: (current) => {
       requireIdle(current);
       // What has arrived is kept; before that, the new request counts.

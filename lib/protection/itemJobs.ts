@@ -18,10 +18,12 @@ import {
 } from '../jobs/progress.ts';
 import { telemetryOf } from '../replication/context.ts';
 import type { ReplicationContext } from '../replication/context.ts';
+import { requireOperation } from './allowed.ts';
 import type { ItemRecord } from './item.ts';
 import { findItem, getItem, updateItem } from './itemStore.ts';
 import { changedEvent } from './orchestrations.ts';
 import type { ItemJob, OrchestratedKind, OrchestrationClient } from './orchestrations.ts';
+import type { Operation } from './states.ts';
 
 export const isoNow = ({ clock }: Pick<ReplicationContext, 'clock'>): string => clock.now().toISOString();
 
@@ -41,15 +43,26 @@ export function requireIdle(record: ItemRecord): void {
 export interface JobRequest {
   item: string;
   kind: OrchestratedKind;
-  /** ARM id and name of the protected item. */
-  targetId: string;
-  targetName: string;
+  /** ARM id and name that the job shows; the item's row when absent. */
+  target?: Pick<ItemRecord, 'armId' | 'machineName'>;
   input?: Record<string, unknown>;
   /**
    * The item's row as it is when the job has begun, without `currentJob`. Throws when the item is not in a state for it:
-   * `requireIdle`, the state machine.
+   * `whenAllowed`, `requireIdle`, the state machine.
    */
   change: (record: ItemRecord) => ItemRecord;
+}
+
+/** The `change` of an operation that waits for a running job and needs its state: throws `ItemBusy`, `OperationNotSupportedInState`. */
+export function whenAllowed(
+  operation: Operation,
+  change: JobRequest['change'] = (record) => record,
+): JobRequest['change'] {
+  return (record) => {
+    requireIdle(record);
+    requireOperation(record, operation);
+    return change(record);
+  };
 }
 
 /**
@@ -59,13 +72,15 @@ export interface JobRequest {
 export async function beginJob(
   context: ReplicationContext,
   orchestrations: OrchestrationClient,
-  { item, kind, targetId, targetName, input, change }: JobRequest,
+  { item, kind, target, input, change }: JobRequest,
 ): Promise<JobRecord> {
   // A request that is refused leaves no job behind; what changes between here and the claim is refused there.
-  change(await getItem(context.storage.items, item));
+  const existing = await getItem(context.storage.items, item);
+  change(existing);
+  const { armId, machineName } = target ?? existing;
   const job = newJob({
     id: newJobId(context),
-    ...{ kind, targetId, targetName, item, createdAt: isoNow(context) },
+    ...{ kind, targetId: armId, targetName: machineName, item, createdAt: isoNow(context) },
     ...(input ? { input } : {}),
   });
   await insertJob(context.storage.jobs, job);
@@ -129,6 +144,19 @@ export async function onStep<T>(
   const value = await work();
   await endStep(context, jobId, taskId);
   return value;
+}
+
+/** As `onStep`, of work that is asked again and again: the step succeeds when it says that it is done. */
+export async function onRepeatedStep<T extends { isDone: boolean }>(
+  context: ReplicationContext,
+  jobId: string,
+  taskId: string,
+  work: () => Promise<T>,
+): Promise<T> {
+  await beginStep(context, jobId, taskId);
+  const progress = await work();
+  if (progress.isDone) await endStep(context, jobId, taskId);
+  return progress;
 }
 
 export async function beginStep(context: ReplicationContext, jobId: string, taskId: string): Promise<void> {

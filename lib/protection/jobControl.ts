@@ -5,7 +5,6 @@ import type { JobAction, JobRecord } from '../jobs/job.ts';
 import { findJob, updateJob } from '../jobs/jobStore.ts';
 import { isRecoveryKind, restartRecovery } from '../recovery/restart.ts';
 import type { ReplicationContext } from '../replication/context.ts';
-import { getItem } from './itemStore.ts';
 import { beginJob, isoNow, requireIdle } from './itemJobs.ts';
 import { changedEvent, orchestratedKinds } from './orchestrations.ts';
 import type { OrchestratedKind, OrchestrationClient } from './orchestrations.ts';
@@ -74,10 +73,9 @@ export async function restartJob(
       return repairReplication(context, orchestrations, item);
     case 'scrub':
       return startScrub(context, orchestrations, item);
-    case 'enableProtection': {
-      const { armId, machineName } = await getItem(context.storage.items, item);
+    case 'enableProtection':
       return beginJob(context, orchestrations, {
-        ...{ item, kind, targetId: armId, targetName: machineName },
+        ...{ item, kind },
         change: (record) => {
           requireIdle(record);
           const again = findTransition(record.state, 'enableAgain');
@@ -89,6 +87,5 @@ export async function restartJob(
           return again === undefined ? record : { ...record, state: again };
         },
       });
-    }
   }
 }

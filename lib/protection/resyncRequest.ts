@@ -4,10 +4,10 @@ import type { JobRecord } from '../jobs/job.ts';
 import type { ReplicationContext } from '../replication/context.ts';
 import { isInWindow, nextOpening } from '../schedule/resyncWindow.ts';
 import { findPolicy } from '../vault/policies.ts';
-import { allows, requireOperation } from './allowed.ts';
+import { allows } from './allowed.ts';
 import type { ItemRecord } from './item.ts';
 import { findItem, getItem } from './itemStore.ts';
-import { beginJob, isoNow, requireIdle } from './itemJobs.ts';
+import { beginJob, isoNow, whenAllowed } from './itemJobs.ts';
 import { changedEvent } from './orchestrations.ts';
 import type { OrchestrationClient } from './orchestrations.ts';
 import { markedDisks, needsResync, withMark } from './resyncMarks.ts';
@@ -25,25 +25,21 @@ interface Start {
 async function begin(
   context: ReplicationContext,
   orchestrations: OrchestrationClient,
-  { item, armId, machineName }: ItemRecord,
+  item: string,
   { startedBy, disks }: Start,
 ): Promise<JobRecord> {
   const markedAt = isoNow(context);
   return beginJob(context, orchestrations, {
-    ...{ item, kind: 'resynchronize', targetId: armId, targetName: machineName },
+    ...{ item, kind: 'resynchronize' },
     input: { startedBy },
-    change: (record) => {
-      requireIdle(record);
-      requireOperation(record, 'RepairReplication');
-      return {
-        ...record,
-        disks: record.disks.map((row) =>
-          disks.includes(row.disk)
-            ? withMark(row, 'Requested', 'An administrator asked for it.', markedAt)
-            : row,
-        ),
-      };
-    },
+    change: whenAllowed('RepairReplication', (record) => ({
+      ...record,
+      disks: record.disks.map((row) =>
+        disks.includes(row.disk)
+          ? withMark(row, 'Requested', 'An administrator asked for it.', markedAt)
+          : row,
+      ),
+    })),
   });
 }
 
@@ -68,7 +64,7 @@ export async function repairReplication(
   }
   const marked = markedDisks(record).map(({ disk }) => disk);
   const wanted = disks ?? (marked.length > 0 ? marked : record.disks.map(({ disk }) => disk));
-  return begin(context, orchestrations, record, { startedBy: 'user', disks: wanted });
+  return begin(context, orchestrations, item, { startedBy: 'user', disks: wanted });
 }
 
 /** The timer's look at a marked item: begins, or says when to look again. See lib/agenda. */
@@ -89,7 +85,7 @@ export async function lookAtResync(
   const jobOf = async (item: string) => (await findItem(context.storage.items, item))?.currentJob ?? null;
   if (!(await takeResyncSlot(context.storage, record.item, slots, jobOf))) return later(slotPauseMs);
   try {
-    await begin(context, orchestrations, record, { startedBy: 'schedule', disks: [] });
+    await begin(context, orchestrations, record.item, { startedBy: 'schedule', disks: [] });
   } catch (error) {
     await releaseResyncSlot(context.storage, record.item);
     throw error;

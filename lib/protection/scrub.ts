@@ -12,10 +12,10 @@ import { scrubScopes } from '../resync/names.ts';
 import { judgeScrub } from '../resync/scrub.ts';
 import type { ScrubVerdict } from '../resync/scrub.ts';
 import { findPolicy } from '../vault/policies.ts';
-import { allows, requireOperation } from './allowed.ts';
+import { allows } from './allowed.ts';
 import type { ItemRecord, ItemScrub, RecoveryPointRecord } from './item.ts';
 import { findPointOfCycle, getItem, updateItem, updatePoint } from './itemStore.ts';
-import { abandonJob, beginJob, beginStep, endStep, finishJob, requireIdle } from './itemJobs.ts';
+import { abandonJob, beginJob, beginStep, endStep, finishJob, whenAllowed } from './itemJobs.ts';
 import type { BadEnd } from './itemJobs.ts';
 import type { ItemJob, OrchestrationClient } from './orchestrations.ts';
 import { markForResync, needsResync } from './resyncMarks.ts';
@@ -26,15 +26,7 @@ export async function startScrub(
   orchestrations: OrchestrationClient,
   item: string,
 ): Promise<JobRecord> {
-  const { armId, machineName } = await getItem(context.storage.items, item);
-  return beginJob(context, orchestrations, {
-    ...{ item, kind: 'scrub', targetId: armId, targetName: machineName },
-    change: (record) => {
-      requireIdle(record);
-      requireOperation(record, 'Scrub');
-      return record;
-    },
-  });
+  return beginJob(context, orchestrations, { item, kind: 'scrub', change: whenAllowed('Scrub') });
 }
 
 const dayMs = 24 * 3_600_000;

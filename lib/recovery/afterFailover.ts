@@ -2,14 +2,21 @@
 import { LifeboatError } from '../errors.ts';
 import type { ErrorRecord } from '../errors.ts';
 import type { JobRecord } from '../jobs/job.ts';
-import { requireOperation } from '../protection/allowed.ts';
 import type { ItemFailover, ItemRecord } from '../protection/item.ts';
 import { getItem, listRecoveryPoints, updateItem } from '../protection/itemStore.ts';
-import { abandonJob, beginJob, beginStep, endStep, finishJob, requireIdle } from '../protection/itemJobs.ts';
+import {
+  abandonJob,
+  beginJob,
+  beginStep,
+  endStep,
+  finishJob,
+  whenAllowed,
+  onRepeatedStep,
+} from '../protection/itemJobs.ts';
 import type { BadEnd } from '../protection/itemJobs.ts';
-import type { ItemJob, OrchestratedKind, OrchestrationClient } from '../protection/orchestrations.ts';
+import type { ItemJob, OrchestrationClient } from '../protection/orchestrations.ts';
 import { prunePoint } from '../protection/retention.ts';
-import { transition, type Operation } from '../protection/states.ts';
+import { transition } from '../protection/states.ts';
 import type { ReplicationContext } from '../replication/context.ts';
 import { dataLossSeconds } from './choosePoint.ts';
 import {
@@ -24,37 +31,13 @@ import {
 } from './recoverySteps.ts';
 import { findRun, updateRun } from './recoveryRun.ts';
 
-interface Follow {
-  item: string;
-  kind: OrchestratedKind;
-  operation: Operation;
-  input?: Record<string, unknown>;
-}
-
-async function begin(
-  context: ReplicationContext,
-  orchestrations: OrchestrationClient,
-  { item, kind, operation, input }: Follow,
-): Promise<JobRecord> {
-  const { armId, machineName } = await getItem(context.storage.items, item);
-  return beginJob(context, orchestrations, {
-    ...{ item, kind, targetId: armId, targetName: machineName },
-    ...(input ? { input } : {}),
-    change: (record) => {
-      requireIdle(record);
-      requireOperation(record, operation);
-      return record;
-    },
-  });
-}
-
 /** The failover is final: other recovery points go. Throws `ItemBusy`, `OperationNotSupportedInState`. */
 export const startCommit = (
   context: ReplicationContext,
   orchestrations: OrchestrationClient,
   item: string,
 ): Promise<JobRecord> =>
-  begin(context, orchestrations, { item, kind: 'commitFailover', operation: 'Commit' });
+  beginJob(context, orchestrations, { item, kind: 'commitFailover', change: whenAllowed('Commit') });
 
 /** The failover is undone: its machine goes, the source's counts again. Throws as `startCommit`. */
 export const startCancel = (
@@ -62,7 +45,7 @@ export const startCancel = (
   orchestrations: OrchestrationClient,
   item: string,
 ): Promise<JobRecord> =>
-  begin(context, orchestrations, { item, kind: 'cancelFailover', operation: 'CancelFailover' });
+  beginJob(context, orchestrations, { item, kind: 'cancelFailover', change: whenAllowed('CancelFailover') });
 
 /** The machine is made again from another recovery point. Throws as `startCommit`. */
 export const startChangePoint = (
@@ -71,8 +54,9 @@ export const startChangePoint = (
   item: string,
   pointId: string,
 ): Promise<JobRecord> =>
-  begin(context, orchestrations, {
-    ...{ item, kind: 'changeRecoveryPoint', operation: 'ChangePit', input: { pointId } },
+  beginJob(context, orchestrations, {
+    ...{ item, kind: 'changeRecoveryPoint', input: { pointId } },
+    change: whenAllowed('ChangePit'),
   });
 
 function requireFailover({ name, failover }: ItemRecord): ItemFailover {
@@ -101,11 +85,10 @@ export async function removeFailedOverMachine(
   context: ReplicationContext,
   job: ItemJob,
 ): Promise<StepProgress> {
-  await beginStep(context, job.jobId, 'DeleteVmTask');
-  const { jobId } = requireFailover(await getItem(context.storage.items, job.item));
-  const progress = await removeMachine(context, { item: job.item, jobId });
-  if (progress.isDone) await endStep(context, job.jobId, 'DeleteVmTask');
-  return progress;
+  return onRepeatedStep(context, job.jobId, 'DeleteVmTask', async () => {
+    const { jobId } = requireFailover(await getItem(context.storage.items, job.item));
+    return removeMachine(context, { item: job.item, jobId });
+  });
 }
 
 /** Step 2 of a cancel: the source runs again, and its logs are merged as before. */
@@ -148,25 +131,19 @@ export async function makeChangedDisks(
   job: ItemJob,
   options: { stopAt: Date },
 ): Promise<{ isDone: boolean }> {
-  await beginStep(context, job.jobId, 'FailoverTask');
-  const { isDone } = await makeDisks(context, job, options);
-  if (isDone) await endStep(context, job.jobId, 'FailoverTask');
-  return { isDone };
+  return onRepeatedStep(context, job.jobId, 'FailoverTask', () => makeDisks(context, job, options));
 }
 
 /** Step 3 and 4 of a change, again and again: the old machine makes room for the new one, which has the same name. */
 export async function replaceMachine(context: ReplicationContext, job: ItemJob): Promise<StepProgress> {
   const { jobId: oldJobId } = requireFailover(await getItem(context.storage.items, job.item));
   if (oldJobId !== job.jobId) {
-    await beginStep(context, job.jobId, 'DeletePreviousVmTask');
-    const removed = await removeMachine(context, { item: job.item, jobId: oldJobId });
+    const removed = await onRepeatedStep(context, job.jobId, 'DeletePreviousVmTask', () =>
+      removeMachine(context, { item: job.item, jobId: oldJobId }),
+    );
     if (!removed.isDone) return removed;
-    await endStep(context, job.jobId, 'DeletePreviousVmTask');
   }
-  await beginStep(context, job.jobId, 'StartVmOnSecondary');
-  const progress = await makeMachine(context, job);
-  if (progress.isDone) await endStep(context, job.jobId, 'StartVmOnSecondary');
-  return progress;
+  return onRepeatedStep(context, job.jobId, 'StartVmOnSecondary', () => makeMachine(context, job));
 }
 
 /** Step 5 of a change: from here on the item names the new machine. Returns the job whose disks are left over. */

@@ -11,10 +11,9 @@ import { LifeboatError } from '../errors.ts';
 import type { JobRecord } from '../jobs/job.ts';
 import { buildHrl } from '../hrl/writer.ts';
 import { stableGuid } from '../ids.ts';
-import { requireOperation } from '../protection/allowed.ts';
 import type { ItemRecord } from '../protection/item.ts';
 import { findPointOfCycle, getItem, updateItem, updatePoint } from '../protection/itemStore.ts';
-import { abandonJob, beginJob, beginStep, endStep, finishJob, requireIdle } from '../protection/itemJobs.ts';
+import { abandonJob, beginJob, beginStep, endStep, finishJob, whenAllowed } from '../protection/itemJobs.ts';
 import type { BadEnd } from '../protection/itemJobs.ts';
 import type { ItemJob, OrchestrationClient } from '../protection/orchestrations.ts';
 import { changedEvent } from '../protection/orchestrations.ts';
@@ -40,14 +39,14 @@ export async function startFailback(
   orchestrations: OrchestrationClient,
   item: string,
 ): Promise<JobRecord> {
-  const { armId, machineName } = await getItem(context.storage.items, item);
   return beginJob(context, orchestrations, {
-    ...{ item, kind: 'failback', targetId: armId, targetName: machineName },
-    change: (record) => {
-      requireIdle(record);
-      requireOperation(record, 'Failback');
-      return { ...record, state: transition(record.state, 'failbackRequested'), failback: null };
-    },
+    item,
+    kind: 'failback',
+    change: whenAllowed('Failback', (record) => ({
+      ...record,
+      state: transition(record.state, 'failbackRequested'),
+      failback: null,
+    })),
   });
 }
 
@@ -313,14 +312,10 @@ export async function startReverse(
   orchestrations: OrchestrationClient,
   item: string,
 ): Promise<JobRecord> {
-  const { armId, machineName } = await getItem(context.storage.items, item);
   return beginJob(context, orchestrations, {
-    ...{ item, kind: 'reverseReplication', targetId: armId, targetName: machineName },
-    change: (record) => {
-      requireIdle(record);
-      requireOperation(record, 'ReverseReplicate');
-      return record;
-    },
+    item,
+    kind: 'reverseReplication',
+    change: whenAllowed('ReverseReplicate'),
   });
 }
 

@@ -4,7 +4,6 @@
 import { LifeboatError } from '../errors.ts';
 import type { ErrorRecord } from '../errors.ts';
 import type { JobRecord } from '../jobs/job.ts';
-import { requireOperation } from '../protection/allowed.ts';
 import type { ItemFailover, ItemRecord } from '../protection/item.ts';
 import { getItem, updateItem } from '../protection/itemStore.ts';
 import {
@@ -14,7 +13,8 @@ import {
   endStep,
   finishJob,
   isoNow,
-  requireIdle,
+  whenAllowed,
+  onRepeatedStep,
 } from '../protection/itemJobs.ts';
 import type { BadEnd } from '../protection/itemJobs.ts';
 import type { ItemJob, OrchestratedKind, OrchestrationClient } from '../protection/orchestrations.ts';
@@ -71,16 +71,15 @@ export async function startFailover(
   orchestrations: OrchestrationClient,
   { item, kind, selector = { kind: 'latest' }, asksSource = false }: FailoverRequest,
 ): Promise<JobRecord> {
-  const { armId, machineName } = await getItem(context.storage.items, item);
   const { job, operation, event } = kinds[kind];
   return beginJob(context, orchestrations, {
-    ...{ item, kind: job, targetId: armId, targetName: machineName },
+    ...{ item, kind: job },
     input: { failoverKind: kind, selector, asksSource: kind === 'planned' || asksSource },
-    change: (record) => {
-      requireIdle(record);
-      requireOperation(record, operation);
-      return { ...record, state: transition(record.state, event), failover: null };
-    },
+    change: whenAllowed(operation, (record) => ({
+      ...record,
+      state: transition(record.state, event),
+      failover: null,
+    })),
   });
 }
 
@@ -194,18 +193,12 @@ export async function makeFailoverDisks(
   job: ItemJob,
   options: { stopAt: Date },
 ): Promise<{ isDone: boolean }> {
-  await beginStep(context, job.jobId, 'FailoverTask');
-  const { isDone } = await makeDisks(context, job, options);
-  if (isDone) await endStep(context, job.jobId, 'FailoverTask');
-  return { isDone };
+  return onRepeatedStep(context, job.jobId, 'FailoverTask', () => makeDisks(context, job, options));
 }
 
 /** Step 5, again and again. */
 export async function makeFailoverMachine(context: ReplicationContext, job: ItemJob): Promise<StepProgress> {
-  await beginStep(context, job.jobId, 'StartVmOnSecondary');
-  const progress = await makeMachine(context, job);
-  if (progress.isDone) await endStep(context, job.jobId, 'StartVmOnSecondary');
-  return progress;
+  return onRepeatedStep(context, job.jobId, 'StartVmOnSecondary', () => makeMachine(context, job));
 }
 
 /** Step 6: the machine runs; the user decides what comes next. */

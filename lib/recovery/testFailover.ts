@@ -7,7 +7,7 @@ import type { ErrorRecord } from '../errors.ts';
 import type { JobRecord } from '../jobs/job.ts';
 import { updateJob } from '../jobs/jobStore.ts';
 import { fulfilOperation } from '../jobs/progress.ts';
-import { allows, requireOperation } from '../protection/allowed.ts';
+import { allows } from '../protection/allowed.ts';
 import type { ItemRecord, ItemTestFailover } from '../protection/item.ts';
 import { getItem, updateItem, updatePoint } from '../protection/itemStore.ts';
 import {
@@ -18,6 +18,8 @@ import {
   finishJob,
   isoNow,
   requireIdle,
+  whenAllowed,
+  onRepeatedStep,
 } from '../protection/itemJobs.ts';
 import type { BadEnd } from '../protection/itemJobs.ts';
 import type { ItemJob, OrchestrationClient } from '../protection/orchestrations.ts';
@@ -81,17 +83,14 @@ export async function startTestFailover(
     marker = null,
     startedBy = 'user',
   } = request;
-  const { armId, machineName } = await getItem(context.storage.items, item);
   const { bootLimitSeconds = defaultBootLimitSeconds, expiresAfterHours = defaultTestHours } = request;
   return beginJob(context, orchestrations, {
-    ...{ item, kind: 'testFailover', targetId: armId, targetName: machineName },
+    ...{ item, kind: 'testFailover' },
     input: { selector, networkId, marker, bootLimitSeconds, expiresAfterHours, startedBy },
-    change: (record) => {
-      requireIdle(record);
-      requireOperation(record, 'TestFailover');
+    change: whenAllowed('TestFailover', (record) => {
       requireNoTest(record);
       return record;
-    },
+    }),
   });
 }
 
@@ -135,26 +134,21 @@ export async function makeTestDisks(
   job: ItemJob,
   options: { stopAt: Date },
 ): Promise<{ isDone: boolean }> {
-  await beginStep(context, job.jobId, 'BeginTestFailoverTask');
-  const { isDone } = await makeDisks(context, job, options);
-  if (isDone) await endStep(context, job.jobId, 'BeginTestFailoverTask');
-  return { isDone };
+  return onRepeatedStep(context, job.jobId, 'BeginTestFailoverTask', () => makeDisks(context, job, options));
 }
 
 /** Step 3, again and again. */
 export async function makeTestMachine(context: ReplicationContext, job: ItemJob): Promise<StepProgress> {
-  await beginStep(context, job.jobId, 'PrepareTestProtectedEntitiesTask');
-  const progress = await makeMachine(context, job);
-  if (progress.isDone) await endStep(context, job.jobId, 'PrepareTestProtectedEntitiesTask');
-  return progress;
+  return onRepeatedStep(context, job.jobId, 'PrepareTestProtectedEntitiesTask', () =>
+    makeMachine(context, job),
+  );
 }
 
 /** Step 4, again and again: until the boot is judged. */
 export async function observeTest(context: ReplicationContext, job: ItemJob): Promise<StepProgress> {
-  await beginStep(context, job.jobId, 'BootTestProtectedEntitiesTask');
-  const progress = await observeMachine(context, job);
-  if (progress.isDone) await endStep(context, job.jobId, 'BootTestProtectedEntitiesTask');
-  return progress;
+  return onRepeatedStep(context, job.jobId, 'BootTestProtectedEntitiesTask', () =>
+    observeMachine(context, job),
+  );
 }
 
 /** Step 5: the report, kept and noted on the recovery point. A test of a user then waits; a drill goes on to its clean-up. */
@@ -249,9 +243,8 @@ export async function startTestCleanup(
   item: string,
   comments = '',
 ): Promise<JobRecord> {
-  const { armId, machineName } = await getItem(context.storage.items, item);
   return beginJob(context, orchestrations, {
-    ...{ item, kind: 'testFailoverCleanup', targetId: armId, targetName: machineName },
+    ...{ item, kind: 'testFailoverCleanup' },
     input: { comments },
     change: (record) => {
       requireIdle(record);
@@ -268,12 +261,11 @@ export async function removeTestMachine(context: ReplicationContext, job: Cleanu
   const { testFailover } = await getItem(context.storage.items, job.item);
   await endStep(context, job.jobId, 'TestFailoverCleanupPreflightChecksTask');
   await updateJob(context.storage.jobs, job.jobId, fulfilOperation);
-  await beginStep(context, job.jobId, 'EndTestFailoverTask');
-  const progress = testFailover
-    ? await removeMachine(context, { item: job.item, jobId: testFailover.jobId })
-    : { isDone: true, retryAfterSeconds: 0 };
-  if (progress.isDone) await endStep(context, job.jobId, 'EndTestFailoverTask');
-  return progress;
+  return onRepeatedStep(context, job.jobId, 'EndTestFailoverTask', async () =>
+    testFailover
+      ? removeMachine(context, { item: job.item, jobId: testFailover.jobId })
+      : { isDone: true, retryAfterSeconds: 0 },
+  );
 }
 
 /** Step 3 of the clean-up. */
