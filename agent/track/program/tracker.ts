@@ -1,65 +1,39 @@
 // Change tracking by a program that knows what changed: RCT of Hyper-V, thin_delta, rbd diff, and whatever else prints extents.
 // The program keeps the references; this makes sure that its answers are whole, and that it is told what became of them.
 import { LifeboatError } from '../../../lib/errors.ts';
-import type { ByteRange } from '../../../lib/storage/ports.ts';
-import type { DiskReader } from '../../disk/reader.ts';
+import { allocatedExtents } from '../allocatedExtents.ts';
+import { OneCycle } from '../oneCycle.ts';
 import type { ChangeTracker, FreezeRequest, FrozenCycle, FrozenDisk } from '../tracker.ts';
 import { parseChanges } from './changesFormat.ts';
 import { FreezeProgram, type FreezeProgramOptions, type ProgramFreeze } from './freezeProgram.ts';
-
-const allocationWindowBytes = 1024 ** 3;
-
-/** Everything that may be other than zeros. */
-async function allocated(reader: DiskReader): Promise<ByteRange[]> {
-  const extents: ByteRange[] = [];
-  for (let start = 0; start < reader.sizeBytes; start += allocationWindowBytes) {
-    const lengthBytes = Math.min(allocationWindowBytes, reader.sizeBytes - start);
-    for (const { kind, ...extent } of await reader.allocation({ offsetBytes: start, lengthBytes })) {
-      if (kind === 'zero') continue;
-      const last = extents.at(-1);
-      if (last && last.offsetBytes + last.lengthBytes === extent.offsetBytes)
-        last.lengthBytes += extent.lengthBytes;
-      else extents.push({ ...extent });
-    }
-  }
-  return extents;
-}
 
 /** The tracker of one machine. */
 export class ProgramTracker implements ChangeTracker {
   readonly #program: FreezeProgram;
   /** What the program was last told to count from; undefined before it was told anything. */
   #settled: { since: string | undefined } | undefined;
-  #cycle: ProgramCycle | undefined;
-  #isFreezing = false;
+  readonly #cycle = new OneCycle<ProgramCycle>();
 
   constructor(options: FreezeProgramOptions) {
     this.#program = new FreezeProgram(options);
   }
 
   async freeze({ since }: FreezeRequest): Promise<FrozenCycle> {
-    if (this.#isFreezing || this.#cycle?.isOpen === true)
-      throw new LifeboatError('TrackerBusy', 'A cycle of this machine is still open.');
-    this.#isFreezing = true;
-    try {
+    return this.#cycle.begin(async () => {
       await this.#settle(since);
       const frozen = await this.#program.freeze(since);
       try {
-        this.#cycle = await this.#open(frozen, since);
+        return await this.#open(frozen, since);
       } catch (error) {
         await Promise.all(frozen.disks.map(({ reader }) => reader.close()));
         await this.#program.abort(frozen.reference, since).catch(() => undefined);
         throw error;
       }
-      return this.#cycle;
-    } finally {
-      this.#isFreezing = false;
-    }
+    });
   }
 
   async close(): Promise<void> {
-    await this.#cycle?.abort();
-    this.#cycle = undefined;
+    await this.#cycle.end();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -84,7 +58,7 @@ export class ProgramTracker implements ChangeTracker {
     const disks: FrozenDisk[] = [];
     for (const { disk, reader, changes } of frozen.disks) {
       const subject = { disk, diskSizeBytes: reader.sizeBytes, since: since ?? '', to: reference };
-      const extents = since === undefined ? await allocated(reader) : parseChanges(changes, subject);
+      const extents = since === undefined ? await allocatedExtents(reader) : parseChanges(changes, subject);
       disks.push({ disk, reader, extents });
     }
     return new ProgramCycle({

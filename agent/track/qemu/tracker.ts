@@ -10,25 +10,15 @@ import type { ByteRange } from '../../../lib/storage/ports.ts';
 import { NbdDisk } from '../../disk/nbdDisk.ts';
 import { dirtyFlag } from '../../nbd/protocol.ts';
 import type { ChangeTracker, FreezeRequest, FrozenCycle, FrozenDisk } from '../tracker.ts';
-import { ExtentCollector } from './dirtyExtents.ts';
+import { allocatedExtents } from '../allocatedExtents.ts';
+import { ExtentCollector } from '../extentCollector.ts';
+import { OneCycle } from '../oneCycle.ts';
 import type { AttachedDisk } from './machine.ts';
 import { bitmapName, newReference, viewNames } from './names.ts';
 import { Session, type QemuTrackerOptions } from './session.ts';
 import { exportView, prepareFilter, removeViews } from './view.ts';
 
 const defaultGranularityBytes = 4096;
-const allocationWindowBytes = 1024 ** 3;
-
-async function allocatedExtents(reader: NbdDisk): Promise<ByteRange[]> {
-  const extents = new ExtentCollector();
-  for (let start = 0; start < reader.sizeBytes; start += allocationWindowBytes) {
-    const lengthBytes = Math.min(allocationWindowBytes, reader.sizeBytes - start);
-    for (const { kind, ...extent } of await reader.allocation({ offsetBytes: start, lengthBytes }))
-      if (kind === 'data') extents.add(extent);
-  }
-  return extents.take();
-}
-
 async function dirtyExtents(reader: NbdDisk, context: string): Promise<ByteRange[]> {
   const extents = new ExtentCollector();
   const disk = { offsetBytes: 0, lengthBytes: reader.sizeBytes };
@@ -42,11 +32,11 @@ async function dirtyExtents(reader: NbdDisk, context: string): Promise<ByteRange
 export class QemuTracker implements ChangeTracker {
   readonly #options: QemuTrackerOptions;
   #session: Session | undefined;
-  #cycle: QemuCycle | undefined;
-  #isFreezing = false;
+  readonly #cycle: OneCycle<QemuCycle>;
 
   constructor(options: QemuTrackerOptions) {
     this.#options = options;
+    this.#cycle = new OneCycle(options.qmpSocketPath);
   }
 
   /** A session with nothing left of earlier ones. */
@@ -59,12 +49,7 @@ export class QemuTracker implements ChangeTracker {
   }
 
   async freeze({ since }: FreezeRequest = {}): Promise<FrozenCycle> {
-    if (this.#isFreezing || this.#cycle?.isOpen === true)
-      throw new LifeboatError('TrackerBusy', `${this.#options.qmpSocketPath}: a cycle is still open`, {
-        target: this.#options.qmpSocketPath,
-      });
-    this.#isFreezing = true;
-    try {
+    return this.#cycle.begin(async () => {
       const session = await this.#openSession();
       if (since !== undefined) await this.#settle(session, since);
       const cycle = new QemuCycle(() => this.#openSession(), newReference(new Date()), since);
@@ -74,11 +59,8 @@ export class QemuTracker implements ChangeTracker {
         await cycle.abort();
         throw error;
       }
-      this.#cycle = cycle;
       return cycle;
-    } finally {
-      this.#isFreezing = false;
-    }
+    });
   }
 
   /** Makes the bitmaps of the reference whole again, whatever an agent that died was doing. Throws `TrackingLost`. */
@@ -102,8 +84,7 @@ export class QemuTracker implements ChangeTracker {
   }
 
   async close(): Promise<void> {
-    await this.#cycle?.abort();
-    this.#cycle = undefined;
+    await this.#cycle.end();
     const session = this.#session;
     this.#session = undefined;
     await session?.end();

@@ -6,9 +6,9 @@
 import { mkdir, readFile, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as z from 'zod';
-import { LifeboatError } from '../../../lib/errors.ts';
 import { errnoOf } from '../../fileErrors.ts';
 import type { FrozenView, ViewSource } from '../frozenView.ts';
+import { OneCycle } from '../oneCycle.ts';
 import { newReference } from '../qemu/names.ts';
 import type { ChangeTracker, FreezeRequest, FrozenCycle, FrozenDisk } from '../tracker.ts';
 import { HashPool } from './hashPool.ts';
@@ -38,30 +38,22 @@ const digestsName = (disk: string): string => `${disk}.digests`;
 /** The tracker of one machine. */
 export class ScanTracker implements ChangeTracker {
   readonly #options: ScanTrackerOptions;
-  #cycle: ScanCycle | undefined;
-  #isFreezing = false;
+  readonly #cycle = new OneCycle<ScanCycle>();
 
   constructor(options: ScanTrackerOptions) {
     this.#options = options;
   }
 
   async freeze({ since }: FreezeRequest): Promise<FrozenCycle> {
-    if (this.#isFreezing || this.#cycle?.isOpen === true)
-      throw new LifeboatError('TrackerBusy', 'A cycle of this machine is still open.');
-    this.#isFreezing = true;
-    try {
+    return this.#cycle.begin(async () => {
       const older = since === undefined ? undefined : await this.#readState(since);
       await this.#removeOthers(since);
-      this.#cycle = await this.#scan(since, older);
-      return this.#cycle;
-    } finally {
-      this.#isFreezing = false;
-    }
+      return this.#scan(since, older);
+    });
   }
 
   async close(): Promise<void> {
-    await this.#cycle?.abort();
-    this.#cycle = undefined;
+    await this.#cycle.end();
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { QmpClient, QmpError } from '../../../agent/qmp/client.ts';
-import { ExtentCollector } from '../../../agent/track/qemu/dirtyExtents.ts';
+import { ExtentCollector } from '../../../agent/track/extentCollector.ts';
 import { SeededRandom } from '../../fuzz/random.ts';
 
 interface Command {

@@ -1,6 +1,6 @@
 // Collects extents in bounded memory: when there are too many, near ones are joined. Unchanged bytes in between are then
 // shipped too, which costs bytes and never a change.
-import type { ByteRange } from '../../../lib/storage/ports.ts';
+import type { ByteRange } from '../../lib/storage/ports.ts';
 
 const defaultMaxExtents = 1_000_000;
 const firstGapBytes = 4096;
