@@ -13,7 +13,8 @@ function streamedLog(disk: string): PendingLog {
   return { disk, path: null, sizeBytes: 0, sha256: '', uniqueId: randomUUID() };
 }
 
-async function writeLog(
+/** The log of what the tracker says was written to the disk. Replaces one that was not finished. */
+export async function changesLog(
   { spool, item, signal }: ItemContext,
   cycle: FrozenCycle,
   assigned: DiskAssignment,
@@ -71,7 +72,7 @@ export async function cutCycle(context: ItemContext, assignment: Assignment): Pr
     context.report({ doing: 'making logs' });
     for (const each of disks)
       logs.push(
-        room ? await writeLog(context, cycle, each, assignment.nextCycle ?? 0) : streamedLog(each.disk),
+        room ? await changesLog(context, cycle, each, assignment.nextCycle ?? 0) : streamedLog(each.disk),
       );
   } finally {
     room?.release();

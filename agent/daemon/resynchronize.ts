@@ -3,15 +3,12 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { isLifeboatError } from '../../lib/errors.ts';
-import { writeDeltaLog } from '../deltaLog.ts';
-import { readExtents, totalsOfExtents } from '../extents.ts';
 import { compareDisk } from '../resync/compareDisk.ts';
 import { JournalFile } from '../resync/comparisonJournal.ts';
 import { writeResyncLog } from '../resync/resyncLog.ts';
 import type { Assignment, DiskAssignment } from '../serviceClient.ts';
-import { joinGaps } from '../track/joinGaps.ts';
 import type { FrozenCycle } from '../track/tracker.ts';
-import { headerOf, pendingOf } from './cutCycle.ts';
+import { changesLog, pendingOf } from './cutCycle.ts';
 import {
   copiedDisks,
   freeze,
@@ -86,24 +83,6 @@ async function comparedLog(
   const log = await writeResyncLog(path, reader, comparison, options);
   context.log(`${item}/${disk}: ${comparison.differingBytes} bytes differ`);
   return { disk, path, sizeBytes: log.sizeBytes, sha256: log.sha256, uniqueId };
-}
-
-async function changesLog(
-  { spool, item, signal }: ItemContext,
-  cycle: FrozenCycle,
-  assigned: DiskAssignment,
-  number: number,
-): Promise<PendingLog> {
-  const { reader, extents } = frozenDiskOf(cycle, assigned);
-  const path = spool.pathOf(item, number, assigned.disk);
-  const joined = joinGaps(extents);
-  const log = await writeDeltaLog(path, readExtents(reader, joined), {
-    ...headerOf(cycle, assigned, randomUUID()),
-    expected: totalsOfExtents(joined),
-    replace: true,
-    signal,
-  });
-  return { disk: assigned.disk, path, sizeBytes: log.sizeBytes, sha256: log.sha256, uniqueId: log.uniqueId };
 }
 
 /** Freezes, compares and makes the logs. May be called again: what an earlier run of the same state compared is known. */

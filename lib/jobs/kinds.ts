@@ -27,6 +27,14 @@ const immediate = (
   steps: [step(taskId, scenario, taskName)],
 });
 
+/** Of both failovers, after their checks. */
+const failoverSteps = [
+  step('ShutdownVmOnPrimary', 'VmShutdownVmOnPrimary', 'Shutting down the virtual machine'),
+  step('PrepareForFailoverTask', 'VmPrepareForFailover', 'Preparing for failover'),
+  step('FailoverTask', 'VmFailover', 'Creating the disks'),
+  step('StartVmOnSecondary', 'VmFoStartVmOnSecondary', 'Starting the virtual machine'),
+];
+
 const protectionEntity = { targetType: 'ProtectionEntity', isCancellable: true, isRestartable: true };
 
 export const jobKinds = {
@@ -152,10 +160,7 @@ export const jobKinds = {
         'VmPfoPrerequisitesCheck',
         'Prerequisites check for failover',
       ),
-      step('ShutdownVmOnPrimary', 'VmShutdownVmOnPrimary', 'Shutting down the virtual machine'),
-      step('PrepareForFailoverTask', 'VmPrepareForFailover', 'Preparing for failover'),
-      step('FailoverTask', 'VmFailover', 'Creating the disks'),
-      step('StartVmOnSecondary', 'VmFoStartVmOnSecondary', 'Starting the virtual machine'),
+      ...failoverSteps,
     ],
   },
   unplannedFailover: {
@@ -168,10 +173,7 @@ export const jobKinds = {
         'VmUfoPrerequisitesCheck',
         'Prerequisites check for failover',
       ),
-      step('ShutdownVmOnPrimary', 'VmShutdownVmOnPrimary', 'Shutting down the virtual machine'),
-      step('PrepareForFailoverTask', 'VmPrepareForFailover', 'Preparing for failover'),
-      step('FailoverTask', 'VmFailover', 'Creating the disks'),
-      step('StartVmOnSecondary', 'VmFoStartVmOnSecondary', 'Starting the virtual machine'),
+      ...failoverSteps,
     ],
   },
   changeRecoveryPoint: {
