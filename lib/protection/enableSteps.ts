@@ -70,8 +70,8 @@ export async function createTarget(context: ReplicationContext, { item, jobId }:
 }
 
 /**
- * Step 3: from now on the source may upload; not before the policy's start time. The request is fulfilled; the job goes on.
- * Returns whether replication has started.
+ * Step 3: from now on the source may upload; not before the policy's start time. The request is fulfilled when that is so,
+ * or the time is known; the job goes on. Returns whether replication has started.
  */
 export async function startInitialReplication(
   context: ReplicationContext,
@@ -79,10 +79,11 @@ export async function startInitialReplication(
 ): Promise<{ isReady: boolean }> {
   await onStep(context, jobId, 'EnableProtectionTask', async () => undefined);
   const startAt = await decideStart(context, item);
-  await updateJob(context.storage.jobs, jobId, fulfilOperation);
   await beginStep(context, jobId, 'StartInitialReplicationTask');
   if (startAt !== null && context.clock.now() < new Date(startAt)) {
-    await updateJob(context.storage.jobs, jobId, (job) => suspendStep(job, 'StartInitialReplicationTask'));
+    await updateJob(context.storage.jobs, jobId, (job) =>
+      suspendStep(fulfilOperation(job), 'StartInitialReplicationTask'),
+    );
     return { isReady: false };
   }
   await updateItem(context.storage.items, item, (record) => {
@@ -92,6 +93,8 @@ export async function startInitialReplication(
     const state = isHere ? transition(started, 'initialReplicationCompleted') : started;
     return { ...record, state, sourceSnapshot: isHere ? record.sourceSnapshot : 'requested' };
   });
+  // Only now: who hears that the operation succeeded asks for the upload URLs at once, and must find them.
+  await updateJob(context.storage.jobs, jobId, fulfilOperation);
   await plan(context, 'health', item, firstHealthLook(context.clock.now()));
   return { isReady: true };
 }

@@ -109,7 +109,9 @@ export class SourceHost {
 
   /** Initial replication of every disk through its upload URL. */
   async replicate(item: string, disks: Record<string, Uint8Array>): Promise<void> {
-    for (const { disk, initialReplication } of (await this.assignment(item)).disks) {
+    const assignment = await this.assignment(item);
+    if (assignment.phase !== 'initialReplication') throw new Error(`${item} is in phase ${assignment.phase}`);
+    for (const { disk, initialReplication } of assignment.disks) {
       const bytes = disks[disk]!;
       const blob = new PageBlobClient(initialReplication.uploadUrl, new AnonymousCredential());
       for (let offset = 0; offset < bytes.length; offset += pageBytes) {

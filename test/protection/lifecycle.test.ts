@@ -1,5 +1,6 @@
 // The lifecycle of a protected machine as its users see it: jobs, rows, recovery points and bytes.
 import { describe, expect, it } from 'vitest';
+import type { JobRecord } from '../../lib/jobs/job.ts';
 import { addDisk, growDisk, removeDisk } from '../../lib/protection/disks.ts';
 import { disableProtection } from '../../lib/protection/disable.ts';
 import { cancelJob, restartJob } from '../../lib/protection/jobControl.ts';
@@ -58,6 +59,22 @@ describe('enabling', () => {
     expect((await lifecycle.record()).state).toBe('EnablingProtection');
     await lifecycle.pass(2 * minuteMs);
     expect((await lifecycle.record()).state).toBe('InitialReplicationInProgress');
+  });
+
+  it('lets the source upload before it says that the operation succeeded', async () => {
+    const lifecycle = await Lifecycle.create();
+    const { jobs } = lifecycle.storage;
+    const transact = jobs.transact.bind(jobs);
+    const phases: string[] = [];
+    jobs.transact = async (partition, writes) => {
+      for (const write of writes) {
+        if (write.kind !== 'replace' || (write.value as JobRecord).operation !== 'Succeeded') continue;
+        phases.push((await lifecycle.source.assignment()).phase);
+      }
+      return transact(partition, writes);
+    };
+    await lifecycle.enable();
+    expect(phases).toEqual(['initialReplication']);
   });
 
   it('asks for the source’s snapshot, shows progress from what is there, and has it released at the end', async () => {
