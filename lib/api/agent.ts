@@ -13,7 +13,8 @@ import { isSetApart } from '../replication/supersede.ts';
 import { isDigested } from '../resync/digestChain.ts';
 import { fixedVhdBlobSizeBytes } from '../vhd/fixed.ts';
 import { findPolicy } from '../vault/policies.ts';
-import { containerOf, fabrics, getResource } from '../vault/resources.ts';
+import { containersOf } from '../vault/containers.ts';
+import { fabrics, getResource } from '../vault/resources.ts';
 import { list, resourceId } from './arm.ts';
 import { failbackOf, failoverOf } from './agentFailover.ts';
 import { parseBody } from './body.ts';
@@ -25,9 +26,12 @@ export const putInventory: Handler = async (context, request) => {
   const fabric = await getResource(storage.vault, fabrics, request.params['fabric'] ?? '');
   const report = await parseBody(request, inventoryReport);
   await storeInventory(storage.inventory, fabric.name, report, clock.now().toISOString());
+  const containers = containersOf(fabric).map(({ name }) => name);
+  // A VMM server has one for each cloud, so none is its own.
+  const container = fabric.kind === 'HyperVSite' ? (containers[0] ?? null) : null;
   return {
     status: 200,
-    body: { site: fabric.name, container: containerOf(fabric), machineCount: report.machines.length },
+    body: { site: fabric.name, container, containers, machineCount: report.machines.length },
   };
 };
 

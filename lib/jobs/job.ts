@@ -1,8 +1,7 @@
 // Jobs: what the product is doing for somebody, step by step. A job's id is also its ARM operation id and its
 // orchestration's instance id.
 import * as z from 'zod';
-import { errorCatalogue } from '../errors.ts';
-import type { ErrorCode } from '../errors.ts';
+import { errorCode } from '../errorCatalogue/errorCode.ts';
 import { jobKinds, kindOf } from './kinds.ts';
 
 export type JobKindName = keyof typeof jobKinds;
@@ -10,7 +9,7 @@ export type JobKindName = keyof typeof jobKinds;
 const kindNames = Object.keys(jobKinds) as JobKindName[];
 
 const errorRecord = z.object({
-  code: z.custom<ErrorCode>((code) => typeof code === 'string' && code in errorCatalogue),
+  code: errorCode,
   message: z.string(),
 });
 

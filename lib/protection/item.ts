@@ -1,8 +1,7 @@
 // The protected item (a VM) as it is stored: one row that carries its disks, so that every decision about the item is
 // one compare-and-set. Cycles and recovery points are rows beside it in the same partition.
 import * as z from 'zod';
-import { errorCatalogue } from '../errors.ts';
-import type { ErrorCode } from '../errors.ts';
+import { errorCode } from '../errorCatalogue/errorCode.ts';
 import { retryState } from '../retry/retryState.ts';
 import { rpoSeries } from '../rpo/series.ts';
 import { digestChainState } from '../resync/digestChain.ts';
@@ -12,8 +11,6 @@ import { protectionStates } from './states.ts';
 /** What a timer looks at by itself; see lib/agenda. */
 export const agendaKinds = ['retry', 'health', 'resync', 'retention', 'scrub', 'drill'] as const;
 export type AgendaKind = (typeof agendaKinds)[number];
-
-const errorCode = z.custom<ErrorCode>((code) => typeof code === 'string' && code in errorCatalogue);
 
 export const healthError = z.object({
   code: errorCode,

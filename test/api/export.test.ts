@@ -95,7 +95,10 @@ describe('a VMM server', () => {
       machine('vm-2', 'Silver'),
       { ...machine('vm-3', 'x'), cloud: undefined },
     ];
-    await api.call('PUT', '/agent/v1/sites/vmm1/inventory', { host: { name: 'vmm' }, machines });
+    const reported = await api.call('PUT', '/agent/v1/sites/vmm1/inventory', {
+      ...{ host: { name: 'vmm' }, machines },
+    });
+    expect(reported.body).toMatchObject({ container: null, containers: containers.map(({ name }) => name) });
     const inCloud = async (index: number) =>
       values(await api.call('GET', `${String(containers[index]?.['id'])}/replicationProtectableItems`)).map(
         ({ name }) => name,
