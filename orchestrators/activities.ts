@@ -62,6 +62,12 @@ export const activityNames = [
   'mergeChanges',
   'awaitApplied',
   'finishReverse',
+  'awaitPlanTurn',
+  'beginPlan',
+  'runPlanStep',
+  'finishPlan',
+  'stopPlanMembers',
+  'abandonPlan',
   'abandonJob',
 ] as const;
 export type ActivityName = (typeof activityNames)[number];
@@ -182,6 +188,25 @@ export function* untilReported(
   }
 }
 
+/** Of a failover that a recovery plan began: waits until the plan lets it into the phase. Another one does not wait. */
+export function* untilTurn(
+  context: OrchestrationContext,
+  phase: 'failover' | 'boot',
+  job: object & { plan?: unknown },
+): Generator<Task, void, never> {
+  if (typeof job.plan === 'string') yield* untilReported(context, 'awaitPlanTurn', { ...job, phase });
+}
+
+/** How a job ends after this error; undefined = it was superseded, and leaves everything to its successor. */
+export function badEndOf(
+  error: unknown,
+): { outcome: 'cancelled' } | { outcome: 'failed'; errors: readonly ErrorData[] } | undefined {
+  if (error instanceof JobStopped) return error.reason === 'superseded' ? undefined : { outcome: 'cancelled' };
+  const message = error instanceof Error ? error.message : String(error);
+  const errors = error instanceof JobError ? error.errors : [{ code: 'InternalError', message }];
+  return { outcome: 'failed', errors };
+}
+
 /**
  * Runs the steps of a job. When they fail or are cancelled, the job and what it left are put in order by `abandonJob`; a job
  * that was superseded leaves everything to its successor.
@@ -195,10 +220,8 @@ export function* runJob(
   try {
     yield* steps;
   } catch (error) {
-    if (error instanceof JobStopped && error.reason === 'superseded') return;
-    const message = error instanceof Error ? error.message : String(error);
-    const errors = error instanceof JobError ? error.errors : [{ code: 'InternalError', message }];
-    const end = error instanceof JobStopped ? { outcome: 'cancelled' } : { outcome: 'failed', errors };
+    const end = badEndOf(error);
+    if (end === undefined) return;
     yield* callActivity(context, 'abandonJob', { ...job, kind, end });
   }
 }

@@ -1,6 +1,6 @@
-// The orchestrators under the names that the product starts them by: their kinds of job.
+// The orchestrators under the names that the product starts them by: their kinds of job, and one for all verbs of plans.
 import type { OrchestrationContext, Task } from 'durable-functions';
-import type { OrchestratedKind } from '../lib/protection/orchestrations.ts';
+import type { OrchestratedKind, planOrchestration } from '../lib/protection/orchestrations.ts';
 import { addDisk } from './addDisk.ts';
 import { disableProtection } from './disableProtection.ts';
 import { enableProtection } from './enableProtection.ts';
@@ -9,12 +9,13 @@ import { scrub } from './scrub.ts';
 import { cancelFailover, changeRecoveryPoint, commitFailover } from './afterFailover.ts';
 import { failback, reverseReplication } from './failback.ts';
 import { plannedFailover, unplannedFailover } from './failover.ts';
+import { recoveryPlan } from './recoveryPlan.ts';
 import { testFailover } from './testFailover.ts';
 import { testFailoverCleanup } from './testFailoverCleanup.ts';
 
 type Orchestrator = (context: OrchestrationContext) => Generator<Task, void, never>;
 
-export const orchestrators: Record<OrchestratedKind, Orchestrator> = {
+export const orchestrators: Record<OrchestratedKind | typeof planOrchestration, Orchestrator> = {
   enableProtection,
   disableProtection,
   addDisk,
@@ -29,4 +30,5 @@ export const orchestrators: Record<OrchestratedKind, Orchestrator> = {
   cancelFailover,
   failback,
   reverseReplication,
+  recoveryPlan,
 };

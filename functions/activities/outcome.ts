@@ -1,6 +1,6 @@
 // What the tables of activities share: the shape of an activity, and how problems that it returns become its failure.
 import type { ErrorRecord } from '../../lib/errors.ts';
-import type { ItemJob } from '../../lib/protection/orchestrations.ts';
+import type { ItemJob, OrchestrationClient, PlanJob } from '../../lib/protection/orchestrations.ts';
 import type { ReplicationContext } from '../../lib/replication/context.ts';
 
 /** Several errors at once, all of them final. */
@@ -14,13 +14,16 @@ export class FailedChecks extends Error {
   }
 }
 
-/** When an activity must have returned, so that it fits into one function invocation. */
+/** What an activity is given beside its input. */
 export interface ActivityLimits {
+  /** When it must have returned, so that it fits into one function invocation. */
   stopAt: Date;
+  /** For the jobs of recovery plans, which begin others. */
+  orchestrations: OrchestrationClient;
 }
 
 /** One step of a job. May run more than once for one call. Returns what its orchestrator reads; undefined = nothing. */
-export type Activity<Input extends ItemJob = ItemJob> = (
+export type Activity<Input extends ItemJob | PlanJob = ItemJob> = (
   context: ReplicationContext,
   input: Input,
   limits: ActivityLimits,

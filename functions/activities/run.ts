@@ -2,7 +2,8 @@
 // that the retry policy runs the activity again, and a job that must stop is told so.
 import { LifeboatError, toErrorRecord } from '../../lib/errors.ts';
 import { jobGate } from '../../lib/protection/itemJobs.ts';
-import type { ItemJob } from '../../lib/protection/orchestrations.ts';
+import type { ItemJob, PlanJob } from '../../lib/protection/orchestrations.ts';
+import { planGate } from '../../lib/plans/planSteps.ts';
 import type { ReplicationContext } from '../../lib/replication/context.ts';
 import type { ActivityName, ActivityResult } from '../../orchestrators/activities.ts';
 import { FailedChecks } from './outcome.ts';
@@ -13,12 +14,12 @@ import { activityTable, isGated } from './table.ts';
 export async function runActivity(
   context: ReplicationContext,
   name: ActivityName,
-  input: ItemJob,
+  input: ItemJob | PlanJob,
   limits: ActivityLimits,
 ): Promise<ActivityResult<object | null>> {
   try {
     if (isGated(name)) {
-      const gate = await jobGate(context, input);
+      const gate = await ('item' in input ? jobGate(context, input) : planGate(context, input));
       if (gate !== 'go') return { ok: false, stop: gate };
     }
     return { ok: true, value: (await activityTable[name](context, input as never, limits)) ?? null };

@@ -34,6 +34,7 @@ import type { ActivityName } from '../../orchestrators/activities.ts';
 import { isRecoveryKind } from '../../lib/recovery/restart.ts';
 import { checked, none } from './outcome.ts';
 import type { Activity } from './outcome.ts';
+import { planActivities } from './planTable.ts';
 import { abandonRecovery, recoveryActivities } from './recoveryTable.ts';
 
 type AbandonInput = ItemJob & { kind: OrchestratedKind; end: BadEnd };
@@ -77,10 +78,16 @@ export const activityTable: Record<ActivityName, Activity<never>> = {
   requestScrub: (context, job: ItemJob) => none(requestScrub(context, job)),
   scrubPoint: (context, job: ItemJob, limits) => scrubPoint(context, job, limits),
   ...recoveryActivities,
+  ...planActivities,
   abandonJob: (context, input: AbandonInput) => abandon(context, input),
 };
 
 /** Steps that run although the job was cancelled or superseded: they put things in order. */
-const ungated: ReadonlySet<ActivityName> = new Set(['abandonJob', 'forgetItem']);
+const ungated: ReadonlySet<ActivityName> = new Set([
+  'abandonJob',
+  'forgetItem',
+  'stopPlanMembers',
+  'abandonPlan',
+]);
 
 export const isGated = (name: ActivityName): boolean => !ungated.has(name);

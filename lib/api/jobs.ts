@@ -1,8 +1,7 @@
 // Jobs, and the status and result of the operations that they are.
 import * as z from 'zod';
-import { LifeboatError, errorCatalogue } from '../errors.ts';
-import type { ErrorRecord } from '../errors.ts';
-import { allowedActions } from '../jobs/job.ts';
+import { LifeboatError } from '../errors.ts';
+import { allowedActions, describeJobState } from '../jobs/job.ts';
 import type { JobRecord } from '../jobs/job.ts';
 import { findJob, listJobs } from '../jobs/jobStore.ts';
 import { cancelJob, restartJob, resumeJob } from '../protection/jobControl.ts';
@@ -10,21 +9,32 @@ import { accepted, operationStatus, pollSeconds, resource, resourceId } from './
 import { compileFilter } from './filter/filter.ts';
 import type { Fields } from './filter/filter.ts';
 import type { ApiContext, ApiResponse, RoutedRequest } from './http.ts';
-import { asrJobDetails, exportJobDetails, jobProperties } from './models/jobs.ts';
+import { jobError, noTime } from './jobErrors.ts';
+import {
+  asrJobDetails,
+  exportJobDetails,
+  failoverJobDetails,
+  jobProperties,
+  testFailoverJobDetails,
+} from './models/jobs.ts';
 import { resourceOf } from './models/wire.ts';
 import { newestFirst } from './newestFirst.ts';
 import { operation } from './operation.ts';
 import { page } from './paging.ts';
+import { groupDetailsOf, planJobDetails } from './planJobBody.ts';
 import { findQuery } from './query.ts';
 
-/** What clients show for "not yet". */
-const noTime = '0001-01-01T00:00:00Z';
 const path = '/replicationJobs/{job}';
 
 export const jobModel = resourceOf(
   'Job',
   jobProperties.extend({
-    customDetails: z.discriminatedUnion('instanceType', [asrJobDetails, exportJobDetails]),
+    customDetails: z.discriminatedUnion('instanceType', [
+      asrJobDetails,
+      exportJobDetails,
+      testFailoverJobDetails,
+      failoverJobDetails,
+    ]),
   }),
 );
 
@@ -51,23 +61,24 @@ const operationStatusModel = z
   })
   .meta({ id: 'OperationStatus' });
 
-const jobError = ({ code, message }: ErrorRecord, at: string, taskId: string) => ({
-  serviceErrorDetails: {
-    ...{ code, message },
-    possibleCauses: errorCatalogue[code].possibleCauses,
-    recommendedAction: errorCatalogue[code].recommendedAction,
-  },
-  errorLevel: 'Error',
-  creationTime: at,
-  taskId,
-});
-
-const describe = (state: string): string => (state === 'Succeeded' ? 'Completed' : state);
-
-function customDetails({ kind, result, targetName }: JobRecord) {
-  if (kind !== 'exportJobs') return { instanceType: 'AsrJobDetails', affectedObjectDetails: { targetName } };
+function customDetails(job: JobRecord) {
+  const { kind, result, targetName, run, parentId } = job;
+  if (run) return planJobDetails({ ...job, run });
+  if (kind !== 'exportJobs') {
+    const parent = parentId === null ? {} : { parentJobId: parentId };
+    return { instanceType: 'AsrJobDetails', affectedObjectDetails: { targetName, ...parent } };
+  }
   const { blobUri, sasToken } = result as { blobUri?: string; sasToken?: string };
   return { instanceType: 'ExportJobDetails', affectedObjectDetails: {}, blobUri, sasToken };
+}
+
+function taskDetails({ run }: JobRecord, taskId: string) {
+  const group = run === null ? undefined : groupDetailsOf(run, taskId);
+  return {
+    taskType: group?.instanceType ?? 'TaskDetails',
+    customDetails: { instanceType: 'TaskDetails' },
+    groupTaskCustomDetails: group ?? null,
+  };
 }
 
 export function jobBody({ settings }: ApiContext, job: JobRecord) {
@@ -77,19 +88,17 @@ export function jobBody({ settings }: ApiContext, job: JobRecord) {
     scenarioName: job.scenario,
     friendlyName: job.friendlyName,
     state: job.state,
-    stateDescription: describe(job.state),
+    stateDescription: describeJobState(job.state),
     tasks: job.steps.map((step) => ({
       taskId: step.taskId,
       name: step.name,
       friendlyName: step.friendlyName,
       state: step.state,
-      stateDescription: describe(step.state),
+      stateDescription: describeJobState(step.state),
       startTime: step.startTime ?? noTime,
       endTime: step.endTime ?? noTime,
       allowedActions: [],
-      taskType: 'TaskDetails',
-      customDetails: { instanceType: 'TaskDetails' },
-      groupTaskCustomDetails: null,
+      ...taskDetails(job, step.taskId),
       errors: step.errors.map((error) => jobError(error, step.endTime ?? noTime, step.taskId)),
     })),
     errors: job.errors.map((error) => jobError(error, job.endTime ?? noTime, failedTask)),
@@ -156,12 +165,14 @@ const resumeInput = z
   .object({ properties: z.object({ comments: z.string().max(1024).nullish() }).nullish() })
   .meta({ id: 'ResumeJobParams' });
 
-type Control = typeof cancelJob;
+type Control = (...of: [...Parameters<typeof cancelJob>, comments?: string]) => Promise<JobRecord>;
 
 /** The operation is the job's own: its result is the job. */
 const control = (verb: Control) => async (context: ApiContext, request: RoutedRequest) => {
   const { id } = await getJob(context, request.params['job'] ?? '');
-  const job = await verb(context.replication, context.orchestrations, id);
+  const body = request.body as z.infer<typeof resumeInput> | undefined;
+  const comments = body?.properties?.comments ?? '';
+  const job = await verb(context.replication, context.orchestrations, id, comments);
   const controlled = resourceId(context.settings.vault, 'replicationJobs', id);
   return accepted(context, { job, resource: controlled, apiVersion: request.apiVersion });
 };

@@ -21,7 +21,9 @@ import { protectedItemOperations } from './protectedItems.ts';
 import { protectedItemVerbOperations } from './protectedItemVerbs.ts';
 import { providerOperations } from './providers.ts';
 import { recoveryExtraOperations } from './recoveryExtras.ts';
+import { recoveryPlanExtraOperations } from './recoveryPlanExtras.ts';
 import { recoveryPlanOperations } from './recoveryPlans.ts';
+import { recoveryPlanVerbOperations } from './recoveryPlanVerbs.ts';
 import { recoveryPointOperations } from './recoveryPoints.ts';
 import { referenceOperations } from './reference/operations.ts';
 import { compileRoutes } from './router.ts';
@@ -43,6 +45,7 @@ const table: readonly Operation[] = [
   ...recoveryPointOperations,
   ...computeSizeOperations,
   ...recoveryPlanOperations,
+  ...recoveryPlanVerbOperations,
   ...jobOperations,
   ...jobExportOperations,
   ...eventOperations,
@@ -55,6 +58,7 @@ const table: readonly Operation[] = [
   ...otherScenarioOperations,
   ...itemExtraOperations,
   ...recoveryExtraOperations,
+  ...recoveryPlanExtraOperations,
   ...policyExtraOperations,
   ...hostIdentityOperations,
   ...auditOperations,

@@ -1,25 +1,23 @@
-// Recovery plans.
+// Recovery plans: making, reading, changing, deleting. recoveryPlanVerbs.ts runs them.
 import * as z from 'zod';
 import { LifeboatError } from '../errors.ts';
 import { listItemPlaces } from '../protection/itemStore.ts';
+import { planBusy, requireAtRest } from '../plans/planStore.ts';
 import { changeStored, findStored, getStored, listStored } from '../vault/collection.ts';
 import { planGroup, plans } from '../vault/recoveryPlans.ts';
 import type { PlanGroup, PlanRecord } from '../vault/recoveryPlans.ts';
 import { fabrics, getResource } from '../vault/resources.ts';
-import { nameInId, resource, resourceId } from './arm.ts';
+import { nameInId } from './arm.ts';
 import { done } from './completedJobs.ts';
 import type { ApiContext } from './http.ts';
-import { recoveryPlanProperties } from './models/plans.ts';
-import { resourceOf } from './models/wire.ts';
 import { requireResourceName } from './names.ts';
-import { notAvailable, operation } from './operation.ts';
-import type { Operation } from './operation.ts';
+import { operation } from './operation.ts';
 import { pageOfAll } from './paging.ts';
 import { parseItemId } from './protectedItemIds.ts';
+import { planBodies, planBody, planId, planModel, planPath as path } from './recoveryPlanBody.ts';
 
-const path = '/replicationRecoveryPlans/{plan}';
-const planModel = resourceOf('RecoveryPlan', recoveryPlanProperties);
 const limitItems = 100;
+const limitActions = 100;
 const azureFabric = ['microsoft azure', '21a9403c-6ec1-44f2-b744-b4e50b792387'];
 
 const createInput = z
@@ -60,6 +58,14 @@ function ordered(groups: readonly PlanGroup[]): PlanGroup[] {
   });
   const boot = groups.filter(({ groupType }) => groupType === 'Boot');
   if (boot.length === 0) throw invalid('A recovery plan needs a Boot group.', 'properties.groups');
+  const actions = groups.flatMap((group) => [
+    ...(group.startGroupActions ?? []),
+    ...(group.endGroupActions ?? []),
+  ]);
+  if (actions.length > limitActions) {
+    const message = `A plan has at most ${limitActions} actions, this one has ${actions.length}.`;
+    throw invalid(message, 'properties.groups');
+  }
   return [...fixed, ...boot];
 }
 
@@ -85,102 +91,11 @@ async function checkItems(context: ApiContext, groups: readonly PlanGroup[], fab
     throw invalid(`A plan has at most ${limitItems} items, this one has ${seen.size}.`, 'properties.groups');
 }
 
-function planBody({ settings }: ApiContext, plan: PlanRecord) {
-  return resource(settings.vault, ['replicationRecoveryPlans', plan.name], {
-    friendlyName: plan.name,
-    primaryFabricId: resourceId(settings.vault, 'replicationFabrics', plan.primaryFabric),
-    primaryFabricFriendlyName: plan.primaryFabric,
-    recoveryFabricId: 'Microsoft Azure',
-    recoveryFabricFriendlyName: 'Microsoft Azure',
-    failoverDeploymentModel: plan.deploymentModel,
-    replicationProviders: ['HyperVReplicaAzure'],
-    // Verbs of a plan are offered when they work; see docs/api-coverage.md.
-    allowedOperations: [],
-    lastPlannedFailoverTime: null,
-    lastUnplannedFailoverTime: null,
-    lastTestFailoverTime: null,
-    currentScenario: {
-      scenarioName: 'None',
-      jobId: resourceId(settings.vault, 'replicationJobs', 'None'),
-      startTime: plan.createdAt,
-    },
-    currentScenarioStatus: null,
-    currentScenarioStatusDescription: null,
-    groups: plan.groups,
-    providerSpecificDetails: [],
-  });
+/** The plan as somebody may change it: no job has begun since it was looked at, and none that is over can be restarted then. */
+function changeable(plan: PlanRecord): PlanRecord {
+  if (plan.currentJob !== null) throw planBusy(plan.name, plan.currentJob);
+  return { ...plan, lastJob: null };
 }
-
-const idOf = ({ settings }: ApiContext, name: string): string =>
-  resourceId(settings.vault, 'replicationRecoveryPlans', name);
-
-const direction = z.enum(['PrimaryToRecovery', 'RecoveryToPrimary']);
-const failoverInputs = z
-  .array(
-    z.looseObject({
-      instanceType: z.enum(['HyperVReplicaAzure', 'HyperVReplicaAzureFailback']),
-      recoveryPointType: z.enum(['Latest', 'LatestApplicationConsistent', 'LatestProcessed']).nullish(),
-    }),
-  )
-  .max(10)
-  .nullish();
-
-const verbs: { id: string; segment: string; access: 'Operator' | 'Owner'; body?: z.ZodType }[] = [
-  {
-    ...{ id: 'TestFailover', segment: 'testFailover', access: 'Operator' },
-    body: z
-      .object({
-        properties: z.object({
-          failoverDirection: direction,
-          networkType: z.string().max(100),
-          networkId: z.string().max(1000).nullish(),
-          providerSpecificDetails: failoverInputs,
-        }),
-      })
-      .meta({ id: 'RecoveryPlanTestFailoverInput' }),
-  },
-  {
-    ...{ id: 'TestFailoverCleanup', segment: 'testFailoverCleanup', access: 'Operator' },
-    body: z
-      .object({ properties: z.object({ comments: z.string().max(1024).nullish() }) })
-      .meta({ id: 'RecoveryPlanTestFailoverCleanupInput' }),
-  },
-  {
-    ...{ id: 'PlannedFailover', segment: 'plannedFailover', access: 'Owner' },
-    body: z
-      .object({
-        properties: z.object({ failoverDirection: direction, providerSpecificDetails: failoverInputs }),
-      })
-      .meta({ id: 'RecoveryPlanPlannedFailoverInput' }),
-  },
-  {
-    ...{ id: 'UnplannedFailover', segment: 'unplannedFailover', access: 'Owner' },
-    body: z
-      .object({
-        properties: z.object({
-          failoverDirection: direction,
-          sourceSiteOperations: z.enum(['Required', 'NotRequired']),
-          providerSpecificDetails: failoverInputs,
-        }),
-      })
-      .meta({ id: 'RecoveryPlanUnplannedFailoverInput' }),
-  },
-  { id: 'FailoverCommit', segment: 'failoverCommit', access: 'Owner' },
-  { id: 'FailoverCancel', segment: 'failoverCancel', access: 'Owner' },
-  { id: 'Reprotect', segment: 'reProtect', access: 'Owner' },
-];
-
-const verbOperations = verbs.map(({ id, segment, access, body }): Operation =>
-  operation<unknown>({
-    ...{ id: `ReplicationRecoveryPlans_${id}`, verb: 'POST', path: `${path}/${segment}`, access },
-    ...{ state: 'later', answers: 'job', answer: planModel, ...(body ? { body } : {}) },
-    summary: `Starts ${segment} of all machines of the plan. Checked, then refused: plans do not run yet.`,
-    handler: async (context, { params }) => {
-      await getStored(vaultOf(context), plans, params['plan'] ?? '');
-      throw notAvailable(`${segment} of recovery plans`);
-    },
-  }),
-);
 
 export const recoveryPlanOperations = [
   operation({
@@ -191,6 +106,7 @@ export const recoveryPlanOperations = [
         all: await listStored(vaultOf(context), plans),
         keyOf: plans.keyOf,
         body: (plan) => planBody(context, plan),
+        bodies: (some) => planBodies(context, some),
       }),
   }),
   operation({
@@ -198,7 +114,7 @@ export const recoveryPlanOperations = [
     ...{ summary: 'Shows a recovery plan.', answers: 'resource', answer: planModel },
     handler: async (context, { params }) => {
       const { record, etag } = await getStored(vaultOf(context), plans, params['plan'] ?? '');
-      return { status: 200, headers: { etag }, body: planBody(context, record) };
+      return { status: 200, headers: { etag }, body: await planBody(context, record) };
     },
   }),
   operation({
@@ -221,14 +137,19 @@ export const recoveryPlanOperations = [
         ...{ name, primaryFabric: fabric.name, groups: inOrder },
         deploymentModel: failoverDeploymentModel ?? 'ResourceManager',
         createdAt: context.replication.clock.now().toISOString(),
+        ...{ currentJob: null, lastJob: null },
+        ...{ lastTestFailoverAt: null, lastPlannedFailoverAt: null, lastUnplannedFailoverAt: null },
       };
-      await changeStored(vaultOf(context), plans, { key: name, ifMatch: request.ifMatch }, (known) => ({
-        ...plan,
-        ...(known ? { name: known.name, createdAt: known.createdAt } : {}),
-      }));
+      const before = await findStored(vaultOf(context), plans, name);
+      if (before) await requireAtRest(context.replication, before.record);
+      await changeStored(vaultOf(context), plans, { key: name, ifMatch: request.ifMatch }, (known) => {
+        if (!known) return plan;
+        const { primaryFabric, groups: changed, deploymentModel } = plan;
+        return { ...changeable(known), primaryFabric, groups: changed, deploymentModel };
+      });
       const stored = await findStored(vaultOf(context), plans, name);
       const targetName = stored?.record.name ?? name;
-      return done(context, request, { kind: 'createPlan', targetId: idOf(context, targetName), targetName });
+      return done(context, request, { kind: 'createPlan', targetId: planId(context, targetName), targetName });
     },
   }),
   operation({
@@ -239,13 +160,14 @@ export const recoveryPlanOperations = [
       const given = request.body.properties?.groups;
       const groups = given ? ordered(given) : undefined;
       if (groups) await checkItems(context, groups, record.primaryFabric);
+      await requireAtRest(context.replication, record);
       await changeStored(
         vaultOf(context),
         plans,
         { key: record.name, ifMatch: request.ifMatch },
-        (known) => known && { ...known, groups: groups ?? known.groups },
+        (known) => known && { ...changeable(known), groups: groups ?? known.groups },
       );
-      const targetId = idOf(context, record.name);
+      const targetId = planId(context, record.name);
       return done(context, request, { kind: 'updatePlan', targetId, targetName: record.name });
     },
   }),
@@ -255,10 +177,13 @@ export const recoveryPlanOperations = [
     handler: async (context, request) => {
       const { record } = await getStored(vaultOf(context), plans, request.params['plan'] ?? '');
       const where = { key: record.name, ifMatch: request.ifMatch };
-      await changeStored(vaultOf(context), plans, where, () => undefined);
-      const targetId = idOf(context, record.name);
+      await requireAtRest(context.replication, record);
+      await changeStored(vaultOf(context), plans, where, (known) => {
+        if (known) changeable(known);
+        return undefined;
+      });
+      const targetId = planId(context, record.name);
       return done(context, request, { kind: 'deletePlan', targetId, targetName: record.name });
     },
   }),
-  ...verbOperations,
 ];

@@ -68,4 +68,28 @@ export const recoveryErrors = {
     'A machine or disk of that name exists at the target and belongs to somebody else.',
     'Delete or rename it, or give the protected item another target name.',
   ),
+  PlanNotReady: entry(
+    'invalid',
+    409,
+    'Machines or actions of the recovery plan would make it fail; or nothing runs the plan any more that a machine waits for.',
+    'Correct everything that the message names, then start the plan again.',
+  ),
+  PlanBusy: entry(
+    'invalid',
+    409,
+    'A job runs the recovery plan, or machines wait in it since a job failed.',
+    'Wait for the named job or cancel it; after a failure restart it, or cancel the failover of the plan.',
+  ),
+  PlanMemberFailed: entry(
+    'invalid',
+    409,
+    'The job of a machine of the recovery plan failed or was cancelled, or could not begin.',
+    'Mend what the message says, then restart the job of the plan: it goes on at the step that failed.',
+  ),
+  PlanActionFailed: entry(
+    'invalid',
+    409,
+    'An action of the recovery plan was refused, had no good answer in its time, or calls an address that the service does not call.',
+    'Mend what the action calls, then restart the job of the plan: it goes on with that action.',
+  ),
 };

@@ -3,6 +3,8 @@
 import * as z from 'zod';
 import { errorCode } from '../errorCatalogue/errorCode.ts';
 import { jobKinds, kindOf } from './kinds.ts';
+import { planRun } from './planRun.ts';
+import type { PlanRun } from './planRun.ts';
 
 export type JobKindName = keyof typeof jobKinds;
 
@@ -53,6 +55,10 @@ export const jobRecord = z.object({
   targetType: z.string(),
   /** The protected item it works on, if it does. */
   item: z.string().nullable().default(null),
+  /** The recovery plan's job that began this one. */
+  parentId: z.string().nullable().default(null),
+  /** Of a recovery plan's job: what it works through, and how far it is. */
+  run: planRun.nullable().default(null),
   /** What the job's orchestration was started with, beside item and job id: needed to start it again. */
   input: z.record(z.string(), z.unknown()).default({}),
   /** Somebody asked to stop it; it stops at its next safe point. */
@@ -78,11 +84,16 @@ export interface NewJob {
   createdAt: string;
   item?: string;
   input?: Record<string, unknown>;
+  parentId?: string | null;
+  run?: PlanRun;
+  /** Instead of the steps of the kind. */
+  steps?: readonly Pick<JobStep, 'taskId' | 'name' | 'friendlyName'>[];
 }
 
 /** A job that has not started. */
-export function newJob({ id, kind, targetId, targetName, createdAt, item, input }: NewJob): JobRecord {
-  const { scenario, friendlyName, steps, targetType } = kindOf(kind);
+export function newJob({ id, kind, targetId, targetName, createdAt, ...about }: NewJob): JobRecord {
+  const { scenario, friendlyName, targetType, ...known } = kindOf(kind);
+  const { item, input, parentId, run, steps = known.steps } = about;
   return {
     ...{ id, kind, scenario, friendlyName, createdAt, targetId, targetName, targetType },
     state: 'NotStarted',
@@ -98,6 +109,8 @@ export function newJob({ id, kind, targetId, targetName, createdAt, item, input 
     endTime: null,
     item: item ?? null,
     input: input ?? {},
+    parentId: parentId ?? null,
+    run: run ?? null,
     cancelRequestedAt: null,
     ending: null,
     progress: null,
@@ -114,6 +127,9 @@ export function completedJob(job: JobRecord, at: string): JobRecord {
 
 export const isOver = ({ state }: Pick<JobRecord, 'state'>): boolean =>
   state === 'Succeeded' || state === 'Failed' || state === 'Cancelled';
+
+/** What people read for a state: Site Recovery's word for a good end is another. */
+export const describeJobState = (state: string): string => (state === 'Succeeded' ? 'Completed' : state);
 
 export type JobAction = 'Cancel' | 'Restart' | 'Resume';
 

@@ -1,5 +1,6 @@
 // The kinds of job: names as Site Recovery's clients know them, steps as people read them, and what may be done with one.
 import { configurationKinds } from './configurationKinds.ts';
+import { planKinds } from './planKinds.ts';
 import type { JobKindName } from './job.ts';
 
 export interface JobKind {
@@ -236,6 +237,7 @@ export const jobKinds = {
     ...(['AssociateProtectionProfile', 'Associate replication policy', 'ProtectionProfile'] as const),
     ...(['PairCloudTask', 'Associating the replication policy'] as const),
   ),
+  ...planKinds,
   ...configurationKinds,
 } satisfies Record<string, JobKind>;
 

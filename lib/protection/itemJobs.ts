@@ -78,10 +78,12 @@ export async function beginJob(
   const existing = await getItem(context.storage.items, item);
   change(existing);
   const { armId, machineName } = target ?? existing;
+  const { onBehalfOf } = context;
   const job = newJob({
     id: newJobId(context),
     ...{ kind, targetId: armId, targetName: machineName, item, createdAt: isoNow(context) },
-    ...(input ? { input } : {}),
+    ...(input || onBehalfOf ? { input: { ...input, ...(onBehalfOf ? { plan: onBehalfOf.plan } : {}) } } : {}),
+    parentId: onBehalfOf?.jobId ?? null,
   });
   await insertJob(context.storage.jobs, job);
   context.fault('job.afterInsert');

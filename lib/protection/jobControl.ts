@@ -3,6 +3,8 @@ import { LifeboatError } from '../errors.ts';
 import { allowedActions } from '../jobs/job.ts';
 import type { JobAction, JobRecord } from '../jobs/job.ts';
 import { findJob, updateJob } from '../jobs/jobStore.ts';
+import { answerManualStep } from '../plans/runState.ts';
+import { restartPlan } from '../plans/startPlan.ts';
 import { isRecoveryKind, restartRecovery } from '../recovery/restart.ts';
 import type { ReplicationContext } from '../replication/context.ts';
 import { beginJob, isoNow, requireIdle } from './itemJobs.ts';
@@ -39,13 +41,20 @@ export async function cancelJob(
   return job;
 }
 
-/** Wakes a job that waits for somebody. One that waits for its window starts again outside of it by hand: repair replication. */
+/**
+ * Wakes a job that waits for somebody; with a recovery plan's manual action, `comments` say what was done. One that waits for its window starts
+ * again outside of it by hand: repair replication.
+ */
 export async function resumeJob(
   context: ReplicationContext,
   orchestrations: OrchestrationClient,
   id: string,
+  comments = '',
 ): Promise<JobRecord> {
-  const job = await getJobFor(context, id, 'Resume');
+  await getJobFor(context, id, 'Resume');
+  const at = isoNow(context);
+  const job = await updateJob(context.storage.jobs, id, (current) => answerManualStep(current, comments, at));
+  context.fault('resume.afterRow');
   await orchestrations.raiseEvent(id, changedEvent);
   return job;
 }
@@ -60,10 +69,11 @@ export async function restartJob(
   id: string,
 ): Promise<JobRecord> {
   const job = await getJobFor(context, id, 'Restart');
+  if (job.run) return restartPlan(context, orchestrations, job);
   if (job.item === null || !isOrchestrated(job.kind))
     throw new Error(`Invariant broken: job ${id} can be restarted`);
-  const { item, kind, input } = job;
-  if (isRecoveryKind(kind)) return restartRecovery(context, orchestrations, kind, { item, input });
+  const { item, kind, input, parentId } = job;
+  if (isRecoveryKind(kind)) return restartRecovery(context, orchestrations, kind, { item, input, parentId });
   switch (kind) {
     case 'disableProtection':
       return disableProtection(context, orchestrations, { item, ...input });

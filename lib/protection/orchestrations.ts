@@ -34,6 +34,15 @@ export const orchestratedKinds = [
 ] as const satisfies readonly JobKindName[];
 export type OrchestratedKind = (typeof orchestratedKinds)[number];
 
+/** The orchestration of every job of a recovery plan. */
+export const planOrchestration = 'recoveryPlan';
+
+/** Input of that orchestration and of its activities. */
+export interface PlanJob {
+  plan: string;
+  jobId: string;
+}
+
 /** Input of every orchestration and activity that works for a job on an item. */
 export interface ItemJob {
   item: string;

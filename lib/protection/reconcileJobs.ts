@@ -4,6 +4,7 @@ import type { JobRecord } from '../jobs/job.ts';
 import { listRunningJobs } from '../jobs/jobStore.ts';
 import type { ReplicationContext } from '../replication/context.ts';
 import type { ItemRecord } from './item.ts';
+import { settlePlanJob } from '../plans/reconcilePlans.ts';
 import { findItem } from './itemStore.ts';
 import { completeEnd, startJob, stopSuperseded } from './itemJobs.ts';
 import { changedEvent } from './orchestrations.ts';
@@ -50,6 +51,7 @@ async function settle(
   const { storage, clock, log } = context;
   const now = clock.now();
   const isOld = now.getTime() - Date.parse(job.createdAt) > lostStartMs;
+  if (job.run) return settlePlanJob(context, orchestrations, job, isOld);
   const record = job.item === null ? undefined : await findItem(storage.items, job.item);
   // The last step of disabling deletes the item before it ends the job; its orchestration goes on by itself.
   if (!record && job.kind === 'disableProtection' && job.state !== 'NotStarted') return;

@@ -46,8 +46,10 @@ export function restartRecovery(
   context: ReplicationContext,
   orchestrations: OrchestrationClient,
   kind: RecoveryKind,
-  { item, input }: { item: string; input: Record<string, unknown> },
+  { item, input, parentId }: { item: string; input: Record<string, unknown>; parentId: string | null },
 ): Promise<JobRecord> {
   const restart: Restart = restarts[kind];
-  return restart(context, orchestrations, item, input);
+  const { plan } = input;
+  const on = typeof plan === 'string' ? { ...context, onBehalfOf: { jobId: parentId ?? '', plan } } : context;
+  return restart(on, orchestrations, item, input);
 }

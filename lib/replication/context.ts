@@ -2,6 +2,7 @@
 import type { Clock, NewId } from '../clock.ts';
 import type { ComputeProvider } from '../compute/port.ts';
 import type { FaultPoint } from '../faults/points.ts';
+import type { OutboundPort } from '../plans/outbound.ts';
 import type { Storage } from '../storage/ports.ts';
 import { noTelemetry } from '../telemetry/telemetry.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
@@ -21,6 +22,10 @@ export interface ReplicationContext {
   policy?: PolicyRecord;
   /** What makes machines of recovered disks; only failovers need it. */
   compute?: ComputeProvider;
+  /** Calls the addresses that people have written into recovery plans; nobody does when omitted. */
+  outbound?: OutboundPort;
+  /** The recovery plan, and its job, for which jobs are begun: they name both, and wait for their turn in it. */
+  onBehalfOf?: { jobId: string; plan: string };
   /** One line for the operator's log; no secrets. */
   log: (message: string) => void;
   /** Measures and traces; nobody does when omitted. */

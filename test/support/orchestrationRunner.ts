@@ -4,7 +4,7 @@ import type { OrchestrationContext } from 'durable-functions';
 import { runActivity } from '../../functions/activities/run.ts';
 import { LifeboatError } from '../../lib/errors.ts';
 import { changedEvent } from '../../lib/protection/orchestrations.ts';
-import type { ItemJob, OrchestratedKind, OrchestrationClient } from '../../lib/protection/orchestrations.ts';
+import type { ItemJob, OrchestrationClient } from '../../lib/protection/orchestrations.ts';
 import type { ReplicationContext } from '../../lib/replication/context.ts';
 import type { ActivityName, ActivityResult } from '../../orchestrators/activities.ts';
 import { orchestrators } from '../../orchestrators/table.ts';
@@ -23,7 +23,7 @@ export interface HistoryEntry {
 }
 
 interface Instance {
-  kind: OrchestratedKind;
+  kind: keyof typeof orchestrators;
   input: object;
   startedAt: string;
   history: HistoryEntry[];
@@ -97,6 +97,9 @@ export class OrchestrationRunner implements OrchestrationClient {
   readonly instances = new Map<string, Instance>();
   /** Replaced by a test that lets the process die. */
   context: ReplicationContext;
+  /** Activities that run now: what they start goes on when they have ended, as in Durable. */
+  #running = 0;
+  readonly #later = new Set<string>();
   /** Events that get lost. */
   losesEvents = false;
 
@@ -107,7 +110,7 @@ export class OrchestrationRunner implements OrchestrationClient {
   async start(name: string, instanceId: string, input: object): Promise<void> {
     if (this.instances.has(instanceId)) return;
     this.instances.set(instanceId, {
-      ...{ kind: name as OrchestratedKind, input, startedAt: this.context.clock.now().toISOString() },
+      ...{ kind: name as keyof typeof orchestrators, input, startedAt: this.context.clock.now().toISOString() },
       ...{ history: [], events: 0, isOver: false, isRunning: false, retryAt: undefined, attempt: 0 },
     });
     await this.#advance(instanceId);
@@ -129,12 +132,20 @@ export class OrchestrationRunner implements OrchestrationClient {
   async #advance(id: string): Promise<void> {
     const instance = this.instances.get(id);
     if (!instance || instance.isOver || instance.isRunning) return;
+    if (this.#running > 0) {
+      this.#later.add(id);
+      return;
+    }
     instance.isRunning = true;
     try {
       while (await this.#step(instance));
     } finally {
       instance.isRunning = false;
     }
+    const [next] = this.#later;
+    if (next === undefined) return;
+    this.#later.delete(next);
+    await this.#advance(next);
   }
 
   /** One task of the instance; false when it has to wait, or is over. */
@@ -188,11 +199,15 @@ export class OrchestrationRunner implements OrchestrationClient {
         throw error;
       }
     };
+    this.#running++;
     try {
       const stopAt = new Date(now + 5 * 60_000);
       // JSON, as the protocol has it.
       const given = JSON.parse(JSON.stringify(input)) as ItemJob;
-      const value = await runActivity({ ...this.context, fault }, name, given, { stopAt });
+      const value = await runActivity({ ...this.context, fault }, name, given, {
+        stopAt,
+        orchestrations: this,
+      });
       if (death) throw death.error;
       instance.retryAt = undefined;
       instance.attempt = 0;
@@ -202,6 +217,8 @@ export class OrchestrationRunner implements OrchestrationClient {
       const pauseMs = Math.min(longestRetryMs, firstRetryMs * 2 ** instance.attempt++);
       instance.retryAt = this.context.clock.now().getTime() + pauseMs;
       return undefined;
+    } finally {
+      this.#running--;
     }
   }
 }

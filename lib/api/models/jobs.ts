@@ -76,6 +76,41 @@ export const asrJobDetails = z
   })
   .meta({ id: 'AsrJobDetails' });
 
+const failoverItem = z
+  .strictObject({
+    name: text,
+    friendlyName: text,
+    testVmName: text,
+    testVmFriendlyName: text,
+    networkConnectionStatus: text,
+    networkFriendlyName: text,
+    subnet: text,
+    recoveryPointId: text,
+    recoveryPointTime: time,
+  })
+  .meta({ id: 'FailoverReplicationProtectedItemDetails' });
+
+export const testFailoverJobDetails = z
+  .strictObject({
+    instanceType: z.literal('TestFailoverJobDetails'),
+    affectedObjectDetails: mapOf(z.string()),
+    testFailoverStatus: text,
+    comments: text,
+    networkName: text,
+    networkFriendlyName: text,
+    networkType: text,
+    protectedItemDetails: z.array(failoverItem).nullish(),
+  })
+  .meta({ id: 'TestFailoverJobDetails' });
+
+export const failoverJobDetails = z
+  .strictObject({
+    instanceType: z.literal('FailoverJobDetails'),
+    affectedObjectDetails: mapOf(z.string()),
+    protectedItemDetails: z.array(failoverItem).nullish(),
+  })
+  .meta({ id: 'FailoverJobDetails' });
+
 export const exportJobDetails = z
   .strictObject({
     instanceType: z.literal('ExportJobDetails'),
