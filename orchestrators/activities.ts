@@ -201,7 +201,8 @@ export function* untilTurn(
 export function badEndOf(
   error: unknown,
 ): { outcome: 'cancelled' } | { outcome: 'failed'; errors: readonly ErrorData[] } | undefined {
-  if (error instanceof JobStopped) return error.reason === 'superseded' ? undefined : { outcome: 'cancelled' };
+  if (error instanceof JobStopped)
+    return error.reason === 'superseded' ? undefined : { outcome: 'cancelled' };
   const message = error instanceof Error ? error.message : String(error);
   const errors = error instanceof JobError ? error.errors : [{ code: 'InternalError', message }];
   return { outcome: 'failed', errors };

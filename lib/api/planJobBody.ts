@@ -16,7 +16,11 @@ const phaseNames: Readonly<Record<PlanPhase, string>> = {
   whole: '',
 };
 
-const task = (about: { taskId: string; name: string; friendlyName: string }, step: PlanStep, state: string) => ({
+const task = (
+  about: { taskId: string; name: string; friendlyName: string },
+  step: PlanStep,
+  state: string,
+) => ({
   ...about,
   state,
   stateDescription: describeJobState(state),
@@ -87,7 +91,11 @@ function actionDetails({ action, observation }: ActionStep) {
       };
     case 'LifeboatDelayActionDetails':
     case 'LifeboatProbeActionDetails':
-      return { instanceType: details.instanceType.replace('ActionDetails', 'TaskDetails'), name, observation };
+      return {
+        instanceType: details.instanceType.replace('ActionDetails', 'TaskDetails'),
+        name,
+        observation,
+      };
   }
 }
 
@@ -126,7 +134,10 @@ export function groupDetailsOf(run: PlanRun, taskId: string) {
 /** `customDetails` of the job. */
 export function planJobDetails({ targetName, state, run }: JobRecord & { run: PlanRun }) {
   const affectedObjectDetails = { targetName };
-  const protectedItemDetails = run.members.map(({ name, machineName }) => ({ name, friendlyName: machineName }));
+  const protectedItemDetails = run.members.map(({ name, machineName }) => ({
+    name,
+    friendlyName: machineName,
+  }));
   if (run.verb === 'testFailover') {
     const { comments, networkId } = run.options;
     return {

@@ -61,7 +61,8 @@ const recoveryPoints = {
 } as const;
 
 const pointOf = (inputs: FailoverInputs): Pick<PlanOptions, 'recoveryPoint'> => ({
-  recoveryPoint: recoveryPoints[inputs?.find((each) => each.recoveryPointType)?.recoveryPointType ?? 'Latest'],
+  recoveryPoint:
+    recoveryPoints[inputs?.find((each) => each.recoveryPointType)?.recoveryPointType ?? 'Latest'],
 });
 
 function requireToRecovery(given: z.infer<typeof direction>, verb: string): void {
@@ -172,7 +173,8 @@ export const recoveryPlanVerbOperations: Operation[] = [
   verb<undefined>(
     {
       ...{ id: 'FailoverCancel', segment: 'failoverCancel', access: 'Owner' },
-      summary: 'Undoes the failovers of all members that are not committed, also those that wait in the plan.',
+      summary:
+        'Undoes the failovers of all members that are not committed, also those that wait in the plan.',
     },
     undefined,
     () => ({ verb: 'failoverCancel' }),

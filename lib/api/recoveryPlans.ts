@@ -149,7 +149,11 @@ export const recoveryPlanOperations = [
       });
       const stored = await findStored(vaultOf(context), plans, name);
       const targetName = stored?.record.name ?? name;
-      return done(context, request, { kind: 'createPlan', targetId: planId(context, targetName), targetName });
+      return done(context, request, {
+        kind: 'createPlan',
+        targetId: planId(context, targetName),
+        targetName,
+      });
     },
   }),
   operation({

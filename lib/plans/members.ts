@@ -24,7 +24,9 @@ export interface MemberView {
  * that job. `done`: nothing to do. `blocked`: in the way, with what a person reads.
  */
 export type Standing =
-  { kind: 'ready' | 'done' } | { kind: 'held' | 'undone'; jobId: string } | { kind: 'blocked'; reason: string };
+  | { kind: 'ready' | 'done' }
+  | { kind: 'held' | 'undone'; jobId: string }
+  | { kind: 'blocked'; reason: string };
 
 /** True when the job is one that this plan began. */
 export const belongsTo = (job: JobRecord | undefined, plan: string): job is JobRecord =>

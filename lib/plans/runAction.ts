@@ -36,7 +36,10 @@ export function judgeWebhook(answer: OutboundAnswer): 'good' | 'final' | 'again'
 }
 
 /** Whether a probe has seen what it waits for. Pure. */
-export function judgeProbe(answer: OutboundAnswer, expectedStatus: number | null): 'good' | 'final' | 'again' {
+export function judgeProbe(
+  answer: OutboundAnswer,
+  expectedStatus: number | null,
+): 'good' | 'final' | 'again' {
   if (answer.kind === 'refused') return 'final';
   if (answer.kind === 'connected') return 'good';
   if (answer.kind !== 'answered') return 'again';
@@ -76,8 +79,7 @@ async function advanceCall(context: ReplicationContext, call: Call, work: Callin
   const { job, index, step } = call;
   const answer = await callOnce(context, call, work);
   context.fault('plan.afterCall');
-  const verdict =
-    work.kind === 'webhook' ? judgeWebhook(answer) : judgeProbe(answer, work.expectedStatus);
+  const verdict = work.kind === 'webhook' ? judgeWebhook(answer) : judgeProbe(answer, work.expectedStatus);
   const observation = describe(answer).slice(0, observationChars);
   if (verdict === 'good') return { state: 'done', observation };
   const { actionName } = step.action;
@@ -103,7 +105,11 @@ async function advanceCall(context: ReplicationContext, call: Call, work: Callin
   return { state: 'waiting', waitSeconds };
 }
 
-async function progressOf(context: ReplicationContext, job: JobRecord, index: number): Promise<ActionProgress> {
+async function progressOf(
+  context: ReplicationContext,
+  job: JobRecord,
+  index: number,
+): Promise<ActionProgress> {
   const step = stepAt(job, index);
   if (step.kind !== 'action') throw new Error(`Invariant broken: step ${index} of ${job.id} is an action`);
   const work = workOf(step.action);

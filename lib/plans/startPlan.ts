@@ -143,7 +143,10 @@ async function beginPlanJob(
 }
 
 /** Starts the job's orchestration; no change when it was started before. */
-export async function startPlanJob(orchestrations: OrchestrationClient, { id, run }: JobRecord): Promise<void> {
+export async function startPlanJob(
+  orchestrations: OrchestrationClient,
+  { id, run }: JobRecord,
+): Promise<void> {
   if (run) await orchestrations.start(planOrchestration, id, { plan: run.plan, jobId: id });
 }
 

@@ -110,7 +110,11 @@ export class OrchestrationRunner implements OrchestrationClient {
   async start(name: string, instanceId: string, input: object): Promise<void> {
     if (this.instances.has(instanceId)) return;
     this.instances.set(instanceId, {
-      ...{ kind: name as keyof typeof orchestrators, input, startedAt: this.context.clock.now().toISOString() },
+      ...{
+        kind: name as keyof typeof orchestrators,
+        input,
+        startedAt: this.context.clock.now().toISOString(),
+      },
       ...{ history: [], events: 0, isOver: false, isRunning: false, retryAt: undefined, attempt: 0 },
     });
     await this.#advance(instanceId);
