@@ -9,6 +9,7 @@ import type { CredentialChecks } from '../lib/auth/authenticate.ts';
 import { RateLimiter } from '../lib/auth/rateLimit.ts';
 import { systemClock } from '../lib/clock.ts';
 import { noFaults } from '../lib/faults/points.ts';
+import type { OutboundPort } from '../lib/plans/outbound.ts';
 import type { OrchestrationClient } from '../lib/protection/orchestrations.ts';
 import type { ReplicationContext } from '../lib/replication/context.ts';
 import type { ComputeProvider } from '../lib/compute/port.ts';
@@ -18,6 +19,8 @@ import { rowVersions } from '../lib/upgrade/rowVersions.ts';
 import { upgradeState } from '../lib/upgrade/upgradeState.ts';
 import { computeProvider } from './compute.ts';
 import { credentialChecks } from './http/authentication.ts';
+import { guardedOutbound } from './outbound.ts';
+import { parseAllowedHosts } from './outboundGuard.ts';
 import { readSettings } from './settings.ts';
 import { telemetryFor } from './telemetry.ts';
 import type { Settings } from './settings.ts';
@@ -29,6 +32,7 @@ interface Services {
   storage: AzureStorage;
   compute: ComputeProvider;
   credentials: CredentialChecks;
+  outbound: OutboundPort;
 }
 
 let shared: Promise<Services> | undefined;
@@ -47,7 +51,8 @@ async function build(): Promise<Services> {
   const storage = versionedRows(raw, rowVersions);
   await upgradeState({ storage, clock: systemClock, newId: randomUUID, fault: noFaults, log: console.log });
   const compute = computeProvider(settings, storage);
-  return { settings, storage, compute, credentials: credentialChecks(settings, storage.access) };
+  const outbound = guardedOutbound(parseAllowedHosts(settings.LIFEBOAT_ACTION_HOSTS));
+  return { settings, storage, compute, outbound, credentials: credentialChecks(settings, storage.access) };
 }
 
 /** Settings and storage. A failed attempt (storage not reachable yet) is made again by the next call. */
@@ -61,8 +66,9 @@ export function services(): Promise<Services> {
 
 /** What replication works with, logging into this invocation. */
 export async function replicationContext(invocation: InvocationContext): Promise<ReplicationContext> {
-  const { settings, storage, compute } = await services();
+  const { settings, storage, compute, outbound } = await services();
   return {
+    outbound,
     storage,
     compute,
     clock: systemClock,

@@ -1,6 +1,7 @@
 // The app's settings: one schema, checked when the app starts (startUp.ts), read from the environment. docs/settings.md
 // explains every one of them, local.settings.sample.json has the local values, infra/ sets those of a deployment.
 import * as z from 'zod';
+import { parseAllowedHosts } from './outboundGuard.ts';
 
 const connectionString = /^UseDevelopmentStorage=true;?$|(^|;)(AccountName|BlobEndpoint)=/i;
 
@@ -11,6 +12,15 @@ const schedule = z
   .string()
   .regex(/^\s*\S+(\s+\S+){5}\s*$/)
   .describe('six fields of NCRONTAB, for example "0 * * * * *" for every minute');
+
+function isListOfHosts(text: string): boolean {
+  try {
+    parseAllowedHosts(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 /** `describe` says what to set: it ends the message about a setting that is missing or wrong. */
 const schema = z.object({
@@ -50,6 +60,11 @@ const schema = z.object({
   LIFEBOAT_QEMU: z.string().default('qemu-system-x86_64').describe('a program that runs virtual machines'),
   LIFEBOAT_QEMU_FOLDER: z.string().optional().describe('a folder'),
   LIFEBOAT_QEMU_MEMORY_MB: wholeNumber(16, 1_048_576).default(1024),
+  LIFEBOAT_ACTION_HOSTS: z
+    .string()
+    .refine(isListOfHosts)
+    .default('')
+    .describe('names, addresses and ranges with commas between, for example *.contoso.local, 10.1.0.0/16'),
   LIFEBOAT_RECONCILE_SCHEDULE: schedule,
   LIFEBOAT_TICK_SCHEDULE: schedule,
   LIFEBOAT_STORAGE: z

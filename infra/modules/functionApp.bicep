@@ -114,6 +114,7 @@ resource settings 'Microsoft.Web/sites/config@2025-03-01' = {
       LIFEBOAT_ARM_ENDPOINT: environment().resourceManager
       LIFEBOAT_RECONCILE_SCHEDULE: '0 * * * * *'
       LIFEBOAT_TICK_SCHEDULE: '30 * * * * *'
+      LIFEBOAT_ACTION_HOSTS: ''
       LIFEBOAT_RESYNCS_AT_ONCE: '2'
       LIFEBOAT_JOB_RETENTION_DAYS: '30'
       APPLICATIONINSIGHTS_CONNECTION_STRING: insightsConnectionString
