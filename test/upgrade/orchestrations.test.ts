@@ -24,24 +24,33 @@ type Answer = (activity: string, call: number, calls: number) => unknown;
 
 const ready = {
   ok: true,
-  value: { isReady: true, isDone: true, isMerged: true, isPaused: false, isWaiting: false },
+  value: {
+    ...{ isReady: true, isDone: true, isMerged: true, isPaused: false, isWaiting: false },
+    // Of recovery plans: two steps, and nothing to wait for.
+    ...{ steps: 2, hasMoved: true, waitSeconds: 0 },
+  },
 };
 const until = '2026-01-01T01:00:00.000Z';
 const waiting = {
   ok: true,
-  value: { isReady: false, isDone: false, isMerged: false, isPaused: true, isWaiting: true, until },
+  value: {
+    ...{ isReady: false, isDone: false, isMerged: false, isPaused: true, isWaiting: true, until },
+    ...{ steps: 2, hasMoved: false, waitSeconds: null },
+  },
 };
+/** What puts a failed job in order does not fail. */
+const isAbandonment = (activity: string): boolean => activity.startsWith('abandon');
 const failed = { ok: false, errors: [{ code: 'StorageDenied', message: 'denied' }] };
 
 /** What activities answer: by name, by how often this one was called, and by how many were called in all. */
 const courses: Record<string, Answer> = {
   smooth: () => ready,
   'everything waits once': (_activity, call) => (call === 1 ? waiting : ready),
-  'fails at once': (activity) => (activity === 'abandonJob' ? ready : failed),
+  'fails at once': (activity) => (isAbandonment(activity) ? ready : failed),
   'fails in the third activity': (activity, _call, calls) =>
-    calls === 3 && activity !== 'abandonJob' ? failed : ready,
+    calls === 3 && !isAbandonment(activity) ? failed : ready,
   'is cancelled in the second activity': (activity, _call, calls) =>
-    calls === 2 && activity !== 'abandonJob' ? { ok: false, stop: 'cancelled' } : ready,
+    calls === 2 && !isAbandonment(activity) ? { ok: false, stop: 'cancelled' } : ready,
   'is superseded': () => ({ ok: false, stop: 'superseded' }),
 };
 
