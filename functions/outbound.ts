@@ -21,7 +21,11 @@ const reasonOf = (error: unknown): string => {
 };
 
 /** An address of the host that may be called, or what to answer instead. */
-async function addressOf(allowed: AllowedHosts, url: URL, resolve: Resolve): Promise<string | OutboundAnswer> {
+async function addressOf(
+  allowed: AllowedHosts,
+  url: URL,
+  resolve: Resolve,
+): Promise<string | OutboundAnswer> {
   const host = hostOf(url);
   const about = { protocol: url.protocol, host };
   try {
@@ -44,7 +48,10 @@ async function readStart(response: IncomingMessage): Promise<string> {
   }
   response.destroy();
   // What others wrote goes into a job: one line, nothing that a terminal obeys.
-  return text.slice(0, answerLimitChars).replaceAll(/[\p{Cc}\p{Cf}]+/gu, ' ').trim();
+  return text
+    .slice(0, answerLimitChars)
+    .replaceAll(/[\p{Cc}\p{Cf}]+/gu, ' ')
+    .trim();
 }
 
 function callHttp(url: URL, address: string, about: OutboundRequest): Promise<OutboundAnswer> {

@@ -104,7 +104,9 @@ export function refusalOfAddress(
   if (isListedName(allowed, host) || contains(allowed.ranges, plain)) return undefined;
   const remedy = 'list it in LIFEBOAT_ACTION_HOSTS to allow it.';
   if (contains(inside, plain)) return `${plain} is not an address of the public internet; ${remedy}`;
-  return protocol === 'https:' ? undefined : `${protocol}// calls public addresses without protection; ${remedy}`;
+  return protocol === 'https:'
+    ? undefined
+    : `${protocol}// calls public addresses without protection; ${remedy}`;
 }
 
 /** Why the URL is not called, as far as its text says; undefined = its addresses decide. */

@@ -8,13 +8,14 @@ import type { ReplicationContext } from '../../lib/replication/context.ts';
 import type { ActivityName, ActivityResult } from '../../orchestrators/activities.ts';
 import { FailedChecks } from './outcome.ts';
 import type { ActivityLimits } from './outcome.ts';
-import { activityTable, isGated } from './table.ts';
+import { activityTable, endsPhase, isGated } from './table.ts';
+import { wakePlan } from '../../lib/plans/wake.ts';
 
 /** Runs one activity. Throws transient errors only. */
 export async function runActivity(
   context: ReplicationContext,
   name: ActivityName,
-  input: ItemJob | PlanJob,
+  input: (ItemJob & { plan?: unknown }) | PlanJob,
   limits: ActivityLimits,
 ): Promise<ActivityResult<object | null>> {
   try {
@@ -22,7 +23,11 @@ export async function runActivity(
       const gate = await ('item' in input ? jobGate(context, input) : planGate(context, input));
       if (gate !== 'go') return { ok: false, stop: gate };
     }
-    return { ok: true, value: (await activityTable[name](context, input as never, limits)) ?? null };
+    const value = (await activityTable[name](context, input as never, limits)) ?? null;
+    const isDone = !(value !== null && 'isDone' in value && value.isDone === false);
+    if ('item' in input && typeof input.plan === 'string' && endsPhase(name) && isDone)
+      await wakePlan(context, limits.orchestrations, input.plan);
+    return { ok: true, value };
   } catch (error) {
     if (error instanceof LifeboatError && error.kind === 'transient') throw error;
     context.log(`${name} failed: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);

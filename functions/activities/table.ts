@@ -90,4 +90,13 @@ const ungated: ReadonlySet<ActivityName> = new Set([
   'abandonPlan',
 ]);
 
+/** Steps of a machine's job after which a recovery plan may go on. */
+const phaseEnds: ReadonlySet<ActivityName> = new Set([
+  ...(['awaitSource', 'makeFailoverDisks', 'finishFailover', 'makeTestDisks', 'reportTest'] as const),
+  ...(['finishTestCleanup', 'finishCommit', 'finishCancel', 'awaitApplied', 'finishReverse'] as const),
+  'abandonJob',
+]);
+
+export const endsPhase = (name: ActivityName): boolean => phaseEnds.has(name);
+
 export const isGated = (name: ActivityName): boolean => !ungated.has(name);
