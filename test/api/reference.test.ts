@@ -59,7 +59,7 @@ function testOf(
 
 const stateText: Record<Operation['state'], string> = {
   works: 'works',
-  later: 'checked, then 501: plans do not run yet',
+  later: 'checked, then 501',
   other: '400: other scenario',
 };
 
