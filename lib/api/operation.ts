@@ -10,11 +10,8 @@ export type Verb = 'GET' | 'PUT' | 'POST' | 'PATCH' | 'DELETE';
 /** Who may call: a role and those above it, enrolled hosts (and Owners), or anyone (the body proves who it is). */
 export type Access = Role | 'Host' | 'Anyone';
 
-/**
- * `works`; `later` = known, checked, and answered with 501 because the engine behind it is not in this version; `other` = belongs to
- * VMware or Azure-to-Azure, answered with 400.
- */
-export type OperationState = 'works' | 'later' | 'other';
+/** `works`; `other` = belongs to VMware or Azure-to-Azure, answered with 400. */
+export type OperationState = 'works' | 'other';
 
 interface About {
   /** `Group_method` as Site Recovery's clients name it, or our own name in the same form. */
@@ -76,7 +73,3 @@ export function otherScenario(
     },
   };
 }
-
-/** What the handler of a `later` operation throws when everything else about the request is right. */
-export const notAvailable = (what: string): LifeboatError =>
-  new LifeboatError('NotAvailable', `${what} is not in this version of the service.`);
