@@ -2,8 +2,10 @@
 import { join } from 'node:path';
 import { AgentError } from '../agentError.ts';
 import type { DiskReader } from '../disk/reader.ts';
+import type { MachinePower } from '../power/machinePower.ts';
 import type { SourceView } from '../resync/sourceView.ts';
 import type { Assignment, DiskAssignment, ServiceClient } from '../serviceClient.ts';
+import type { DiskPlace } from '../track/frozenView.ts';
 import type { ChangeTracker, FrozenCycle } from '../track/tracker.ts';
 import type { BandwidthLimiter } from '../upload/bandwidth.ts';
 import type { AssignmentFeed } from './assignmentFeed.ts';
@@ -18,8 +20,21 @@ export interface Activity {
   totalBytes?: number;
 }
 
+/** What a failover and a failback need of the machine. */
+export interface SourceMachine {
+  machine: string;
+  /** Undefined: nobody told the agent how to see whether it runs. */
+  power: MachinePower | undefined;
+  /** The disks themselves, not views of them; those without a path are not among them. */
+  places: readonly DiskPlace[];
+  failback: 'original' | 'newDisk';
+  /** Whether the tracker can freeze a machine that is off. */
+  canFreezeAtRest: boolean;
+}
+
 export interface ItemContext {
   item: string;
+  source: SourceMachine;
   /** Of this item alone: cursors and journals. */
   folder: string;
   client: ServiceClient;
@@ -40,6 +55,8 @@ export interface ItemContext {
   open: { cycle: FrozenCycle } | undefined;
   /** Unique ids of logs that this process has sent. */
   sent?: Set<string>;
+  /** What was last logged of a state that lasts. */
+  said?: string;
 }
 
 /** Disks whose copy is at the service: the ones that logs are made for. */
