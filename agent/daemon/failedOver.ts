@@ -1,7 +1,7 @@
 // While the machine runs elsewhere: nothing is sent, nothing is started; what people should know is said.
 import type { Assignment } from '../serviceClient.ts';
 import { undoFailback } from './failback.ts';
-import { abortOpen, type ItemContext } from './itemContext.ts';
+import { letGo, type ItemContext } from './itemContext.ts';
 import { messageOf } from './failures.ts';
 import { shipPending } from './shipCycle.ts';
 
@@ -27,7 +27,7 @@ export async function stayOff(context: ItemContext, assignment: Assignment): Pro
   const { pending } = state.current;
   // The last cycle, when the failover was faster than our look at it.
   if (pending !== null && assignment.appliedCycle >= pending.cycle) await shipPending(context, assignment);
-  await abortOpen(context);
+  await letGo(context);
   if (!assignment.failback) await undoFailback(context);
   await tracker.close();
   const doing = await describe(context, assignment);

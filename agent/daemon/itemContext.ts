@@ -114,6 +114,17 @@ export async function abortOpen(context: ItemContext): Promise<void> {
   await open?.cycle.abort();
 }
 
+/**
+ * Lets go of what is frozen. A cycle that is on its way stays what it is: when the service has applied it, the tracker counts
+ * from it.
+ */
+export async function letGo(context: ItemContext): Promise<void> {
+  const { open, state } = context;
+  if (open?.cycle.reference !== state.current.pending?.reference) return abortOpen(context);
+  context.open = undefined;
+  await open?.cycle.detach();
+}
+
 /** The service has the state of this reference: the tracker counts from there, if the cycle is still open here. */
 export async function confirmOpen(context: ItemContext, reference: string): Promise<void> {
   const { open } = context;

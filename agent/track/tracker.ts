@@ -56,6 +56,12 @@ export interface FrozenCycle {
    * failure. A second call changes nothing; after confirm() as well.
    */
   abort(): Promise<void>;
+  /**
+   * Lets go of the view and keeps everything else, as a crash would: the next freeze may count from the old reference or from
+   * this one. For a cycle that is on its way when the agent ends. A second call changes nothing; after confirm() and abort()
+   * as well.
+   */
+  detach(): Promise<void>;
 }
 
 export interface FreezeRequest {

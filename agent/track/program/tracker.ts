@@ -68,6 +68,7 @@ export class ProgramTracker implements ChangeTracker {
         this.#settled = { since: reference };
       },
       abort: () => this.#program.abort(reference, since),
+      detach: () => (this.#settled = undefined),
     });
   }
 }
@@ -80,6 +81,8 @@ interface CycleParts {
   disks: readonly FrozenDisk[];
   confirm: () => Promise<void>;
   abort: () => Promise<void>;
+  /** The program still holds this state: it is told what counts before the next one. */
+  detach: () => void;
 }
 
 class ProgramCycle implements FrozenCycle {
@@ -118,6 +121,13 @@ class ProgramCycle implements FrozenCycle {
     this.#state = 'aborted';
     await this.#closeReaders();
     await this.#parts.abort();
+  }
+
+  async detach(): Promise<void> {
+    if (this.#state !== 'open') return;
+    this.#state = 'aborted';
+    await this.#closeReaders();
+    this.#parts.detach();
   }
 
   async #closeReaders(): Promise<void> {

@@ -188,6 +188,13 @@ class QemuCycle implements FrozenCycle {
     this.#state = 'confirmed';
   }
 
+  async detach(): Promise<void> {
+    if (this.#state !== 'open') return;
+    this.#state = 'aborted';
+    // Both bitmaps stay; the next freeze merges the other one into its reference.
+    await this.#release(await this.#openSession());
+  }
+
   async abort(): Promise<void> {
     if (this.#state !== 'open') return;
     this.#state = 'aborted';

@@ -184,4 +184,10 @@ class ScanCycle implements FrozenCycle {
     await this.#parts.view.release();
     await this.#parts.removeThis();
   }
+
+  async detach(): Promise<void> {
+    if (this.#state !== 'open') return;
+    this.#state = 'aborted';
+    await this.#parts.view.release();
+  }
 }

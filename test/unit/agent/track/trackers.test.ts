@@ -114,10 +114,19 @@ const digests = (states: States): Record<string, string> =>
     [...states].map(([disk, bytes]) => [disk, createHash('sha256').update(bytes).digest('hex')]),
   );
 
+const ends = [
+  'confirm',
+  'abort',
+  'detach',
+  'detach, and the reference is stored',
+  'crash',
+  'crash after the reference was stored',
+] as const;
+
 describe.each(Object.entries(kinds))('%s', (_, make) => {
   it('reports what makes the confirmed state the frozen one, through aborts and crashes', async () => {
     const step = fc.record({
-      end: fc.constantFrom('confirm', 'abort', 'crash', 'crash after the reference was stored'),
+      end: fc.constantFrom(...ends),
       seed: fc.nat(),
     });
     await fc.assert(
@@ -140,13 +149,13 @@ describe.each(Object.entries(kinds))('%s', (_, make) => {
             await cycle.confirm();
             await cycle.confirm();
           } else if (end === 'abort') await cycle.abort();
+          else if (end.startsWith('detach')) await cycle.detach();
           else {
             // What the system does with a process that dies.
             for (const { reader } of cycle.disks) await reader.close();
             tracker = make(machine);
           }
-          if (end === 'confirm' || end.startsWith('crash after'))
-            confirmed = { reference: cycle.reference, states };
+          if (end === 'confirm' || end.endsWith('stored')) confirmed = { reference: cycle.reference, states };
           if (end === 'abort') await expect(cycle.confirm()).rejects.toThrow('aborted');
         }
         await tracker.close();
