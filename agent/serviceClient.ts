@@ -12,6 +12,8 @@ const diskAssignment = z.object({
   disk: z.string(),
   name: z.string(),
   sizeBytes: z.number(),
+  /** Null for a disk that was added and has no log in a recovery point yet. */
+  joinedAtCycle: z.number().nullable().default(0),
   initialReplication: z.object({
     state: z.enum(['pending', 'complete']),
     blobName: z.string(),

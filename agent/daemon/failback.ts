@@ -181,6 +181,7 @@ async function verify(context: ItemContext, work: Work): Promise<void> {
     ...{ reference: frozen.reference, appliedCycle: work.cycle, pending: null, baseline: null, final: null },
     failback: { cycle: work.cycle, isVerified: true, kept },
     disks: await lookAtDisks(context),
+    sizes: Object.fromEntries(work.disks.map(({ disk, sizeBytes }) => [disk, sizeBytes])),
     lastFrozenAt: frozen.takenAt.toISOString(),
   });
   if (frozen.reference !== null) await confirmOpen(context, frozen.reference);

@@ -1,12 +1,13 @@
 // What every part of the work on one item gets.
 import { join } from 'node:path';
 import { AgentError } from '../agentError.ts';
+import { clipExtents, clippedDisk } from '../disk/clippedDisk.ts';
 import type { DiskReader } from '../disk/reader.ts';
 import type { MachinePower } from '../power/machinePower.ts';
 import type { SourceView } from '../resync/sourceView.ts';
 import type { Assignment, DiskAssignment, ServiceClient } from '../serviceClient.ts';
 import type { DiskPlace } from '../track/frozenView.ts';
-import type { ChangeTracker, FrozenCycle } from '../track/tracker.ts';
+import type { ChangeTracker, FrozenCycle, FrozenDisk } from '../track/tracker.ts';
 import type { BandwidthLimiter } from '../upload/bandwidth.ts';
 import type { AssignmentFeed } from './assignmentFeed.ts';
 import type { LogFolders } from './folderCycle.ts';
@@ -28,6 +29,8 @@ export interface SourceMachine {
   /** The disks themselves, not views of them; those without a path are not among them. */
   places: readonly DiskPlace[];
   failback: 'original' | 'newDisk';
+  /** Every disk that agent.yaml names. */
+  disks: readonly string[];
   /** Whether the tracker can freeze a machine that is off. */
   canFreezeAtRest: boolean;
 }
@@ -55,6 +58,10 @@ export interface ItemContext {
   open: { cycle: FrozenCycle } | undefined;
   /** Unique ids of logs that this process has sent. */
   sent?: Set<string>;
+  /** Added disks that this process has copied, with the reference of the view that they were copied from. */
+  copiedFrom?: Map<string, string>;
+  /** How long the next attempt to copy an added disk may keep the others waiting. */
+  addedCopyMs?: number;
   /** What was last logged of a state that lasts. */
   said?: string;
 }
@@ -63,19 +70,32 @@ export interface ItemContext {
 export const copiedDisks = ({ disks }: Assignment): DiskAssignment[] =>
   disks.filter(({ initialReplication }) => initialReplication.state === 'complete');
 
-/** A disk of the frozen cycle. Throws AgentError `DiskSizeMismatch` for one that is missing or of another size. */
+/**
+ * A disk of the frozen cycle, as large as the service knows it: what it grew by is not read until the service was told. Throws
+ * AgentError `DiskSizeMismatch` for one that is missing or smaller.
+ */
 export function frozenDiskOf(
   cycle: FrozenCycle,
   { disk, sizeBytes }: Pick<DiskAssignment, 'disk' | 'sizeBytes'>,
-) {
+): FrozenDisk {
   const found = cycle.disks.find((each) => each.disk === disk);
   if (found?.reader.sizeBytes === sizeBytes) return found;
+  if (found && found.reader.sizeBytes > sizeBytes)
+    return {
+      ...found,
+      reader: clippedDisk(found.reader, sizeBytes),
+      extents: clipExtents(found.extents, sizeBytes),
+    };
   const message = found
     ? `Disk ${disk} has ${found.reader.sizeBytes} bytes, and ${sizeBytes} when it was protected.`
     : `Disk ${disk} is protected, but agent.yaml does not name it.`;
-  const action = 'Name every protected disk in agent.yaml; tell the service of a disk that grew.';
+  const action = 'Name every protected disk in agent.yaml; a disk cannot shrink.';
   throw new AgentError('DiskSizeMismatch', message, action);
 }
+
+/** The sizes that the replicas have once the logs or copies of these disks are there. */
+export const sizesOf = (disks: readonly DiskAssignment[]): Record<string, number> =>
+  Object.fromEntries(disks.map(({ disk, sizeBytes }) => [disk, sizeBytes]));
 
 /**
  * Name of a view: another one whenever its bytes may be others. Files say by themselves when they were written; of devices and

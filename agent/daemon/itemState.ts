@@ -22,6 +22,8 @@ const pendingCycle = z.strictObject({
   takenAt: z.iso.datetime(),
   consistency: z.enum(['crash', 'application']),
   logs: z.array(pendingLog),
+  /** Of the disks that the logs are of, as the service knew them. */
+  sizes: z.record(z.string(), z.number()).default({}),
 });
 export type PendingCycle = z.infer<typeof pendingCycle>;
 export type PendingLog = PendingCycle['logs'][number];
@@ -61,6 +63,8 @@ const itemState = z.strictObject({
     .default(null),
   failback: appliedFailback.nullable().default(null),
   disks: z.record(z.string(), knownDisk).default({}),
+  /** How much of each disk the replica has; behind that nothing was ever sent. */
+  sizes: z.record(z.string(), z.number()).default({}),
 });
 export type ItemState = z.infer<typeof itemState>;
 
@@ -79,7 +83,7 @@ export class ItemStateFile {
     const path = join(folder, `${item}.json`);
     const fresh: ItemState = {
       ...{ version: 1, item, reference: null, appliedCycle: 0, baseline: null, pending: null },
-      ...{ lastFrozenAt: null, final: null, failback: null, disks: {} },
+      ...{ lastFrozenAt: null, final: null, failback: null, disks: {}, sizes: {} },
     };
     return new ItemStateFile(path, (await readState(path, itemState)) ?? fresh);
   }

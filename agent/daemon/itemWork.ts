@@ -1,5 +1,6 @@
 // What to do for an item now: one step, chosen from its assignment and from what the agent remembers.
 import type { Assignment } from '../serviceClient.ts';
+import { joiningDisks } from './addedDisks.ts';
 import { cutCycle } from './cutCycle.ts';
 import { takeCycle, type LogFolders } from './folderCycle.ts';
 import { endFailback, writeFailback } from './failback.ts';
@@ -35,11 +36,14 @@ async function ship(context: ItemContext, assignment: Assignment): Promise<Next>
   return !found || isNews(found) ? 'now' : { at: new Date(Date.now() + 1000) };
 }
 
-/** When the next cycle is frozen, by the interval; a scrub does not wait for it. */
-function nextCycleMs({ state, intervalSeconds }: ItemContext, { policy, scrub }: Assignment): number {
+/** When the next cycle is frozen, by the interval; a scrub and an added disk do not wait for it. */
+function nextCycleMs(context: ItemContext, assignment: Assignment): number {
+  const { state, intervalSeconds } = context;
+  const { policy, scrub } = assignment;
   const intervalMs = (intervalSeconds ?? policy?.replicationIntervalSeconds ?? 300) * 1000;
   const { lastFrozenAt } = state.current;
-  if (lastFrozenAt === null || scrub?.cycle === null) return 0;
+  if (lastFrozenAt === null || scrub?.cycle === null || joiningDisks(context, assignment).length > 0)
+    return 0;
   // A clock that went back does not stop replication.
   return Math.min(Date.parse(lastFrozenAt) + intervalMs, Date.now() + intervalMs);
 }

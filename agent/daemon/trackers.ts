@@ -90,7 +90,7 @@ export function sourceMachineOf(machine: MachineConfig): SourceMachine {
       ? qemuPower({ qmpSocketPath: tracker.qmpSocket, timeoutSeconds: defaultPowerSeconds })
       : undefined;
   return {
-    ...{ machine: id, failback },
+    ...{ machine: id, failback, disks: machine.disks.map((disk) => disk.id) },
     power: power ? commandPower({ machine: id, ...power }) : ofTracker,
     places: placesOf(machine).filter(({ location }) => location !== ''),
     canFreezeAtRest: tracker.kind === 'scan' || tracker.kind === 'program',

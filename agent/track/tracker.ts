@@ -29,6 +29,11 @@ export interface FrozenDisk {
    * as it was at the reference. For `full`: everything outside is zero.
    */
   extents: readonly ByteRange[];
+  /**
+   * True for a disk that the machine did not have at the reference, or that nobody tracked then: what it held before is not
+   * known. Its extents are as those of `full`.
+   */
+  isUntracked?: boolean;
 }
 
 /** A state of the machine that can be read at leisure. Ends with exactly one of confirm() and abort(). */

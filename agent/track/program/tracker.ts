@@ -58,8 +58,11 @@ export class ProgramTracker implements ChangeTracker {
     const disks: FrozenDisk[] = [];
     for (const { disk, reader, changes } of frozen.disks) {
       const subject = { disk, diskSizeBytes: reader.sizeBytes, since: since ?? '', to: reference };
-      const extents = since === undefined ? await allocatedExtents(reader) : parseChanges(changes, subject);
-      disks.push({ disk, reader, extents });
+      // The program says of a disk that it did not know at the reference: null.
+      const isUntracked = since !== undefined && changes === null;
+      const isWhole = since === undefined || isUntracked;
+      const extents = isWhole ? await allocatedExtents(reader) : parseChanges(changes, subject);
+      disks.push({ disk, reader, extents, isUntracked });
     }
     return new ProgramCycle({
       ...{ reference, takenAt, consistency, disks, kind: since === undefined ? 'full' : 'changes' },

@@ -176,6 +176,31 @@ describe.each(Object.entries(kinds))('%s', (_, make) => {
 });
 
 describe('scan', () => {
+  it('goes on with a disk that grew, and with one that was added', async () => {
+    const machine = await newMachine();
+    const [place] = machine.places;
+    const views = (places: typeof machine.places) =>
+      new ScanTracker({ folder: `${machine.path}-scan`, views: restingDisks(places), workers: 0 });
+    const first = await views([place!]).freeze({});
+    const base = await applied(undefined, first);
+    await first.confirm();
+    for (const grownBytes of [512, 70_000 - (70_000 % 512), 5 * 1024 * 1024]) {
+      const before = await readFile(place!.location);
+      const after = Buffer.concat([before, Buffer.alloc(grownBytes)]);
+      after.fill(7, after.length - 512);
+      after.fill(9, 4096, 4608);
+      await writeFile(place!.location, after);
+      await using tracker = views(machine.places);
+      const cycle = await tracker.freeze({ since: first.reference });
+      const padded: States = new Map([[place!.disk, Buffer.alloc(after.length)]]);
+      padded.get(place!.disk)?.set(base.get(place!.disk)!);
+      expect(digests(await applied(padded, cycle))).toEqual(digests(await readStates(machine)));
+      const untracked = cycle.disks.filter(({ isUntracked }) => isUntracked).map(({ disk }) => disk);
+      expect(untracked).toEqual(machine.places.slice(1).map(({ disk }) => disk));
+      await cycle.abort();
+    }
+  });
+
   it('does not believe digests that are damaged, wherever', async () => {
     const machine = await newMachine();
     const scanFolder = `${machine.path}-scan`;
