@@ -138,6 +138,53 @@ export default tseslint.config(
     ]),
   },
   {
+    // A source is read. The one place that writes its disks, in a failback, is a module of its own, and one caller has it.
+    files: ['agent/**/*.ts'],
+    ignores: ['agent/failback/**', 'agent/daemon/failback.ts'],
+    rules: {
+      'no-restricted-imports': [
+        'error',
+        {
+          patterns: [
+            {
+              group: ['**/functions/**', '**/orchestrators/**', '**/local/**'],
+              message: 'The source side uses lib only.',
+            },
+            {
+              group: ['**/failback/sourceDiskWriter*'],
+              message: 'Only a failback writes the disks of a source (agent/daemon/failback.ts).',
+            },
+          ],
+        },
+      ],
+    },
+  },
+  {
+    files: ['agent/**/*.ts'],
+    // The last two go on with journals of their own.
+    ignores: [
+      'agent/failback/sourceDiskWriter.ts',
+      'agent/upload/copyCursor.ts',
+      'agent/resync/comparisonJournal.ts',
+    ],
+    rules: {
+      'no-restricted-syntax': [
+        'error',
+        zodDefault,
+        {
+          selector: 'Literal[value=/^(r[+]|rs[+]|a|a[+]|as|as[+])$/]',
+          message:
+            'Files that are there are opened for reading; agent/failback/sourceDiskWriter.ts is the exception.',
+        },
+        {
+          selector: 'MemberExpression[property.name=/^O_(RDWR|WRONLY|APPEND)$/]',
+          message:
+            'Files that are there are opened for reading; agent/failback/sourceDiskWriter.ts is the exception.',
+        },
+      ],
+    },
+  },
+  {
     files: ['local/**/*.ts'],
     rules: forbid('The host runs any app and knows nothing of this one.', [
       '**/functions/**',

@@ -12,6 +12,8 @@ const diskAssignment = z.object({
   disk: z.string(),
   name: z.string(),
   sizeBytes: z.number(),
+  /** Null for a disk that was added and has no log in a recovery point yet. */
+  joinedAtCycle: z.number().nullable().default(0),
   initialReplication: z.object({
     state: z.enum(['pending', 'complete']),
     blobName: z.string(),
@@ -55,6 +57,29 @@ const assignment = z.object({
       phase: z.string(),
       isPaused: z.boolean(),
       disks: z.array(z.object({ disk: z.string(), segmentCount: z.number(), segmentsReady: z.number() })),
+    })
+    .nullish(),
+  failover: z
+    .object({
+      jobId: z.string(),
+      /** `asked` and `stopped` wait for this host; otherwise the failover goes on without it. */
+      source: z.string(),
+      finalCycle: z.number().nullable(),
+    })
+    .nullish(),
+  failback: z
+    .object({
+      cycle: z.number(),
+      expiresAt: z.iso.datetime(),
+      disks: z.array(
+        z.object({
+          disk: z.string(),
+          sizeBytes: z.number(),
+          snapshotId: z.string(),
+          isApplied: z.boolean(),
+          readUrl: z.url(),
+        }),
+      ),
     })
     .nullish(),
   scrub: z.object({ scrubId: z.string(), cycle: z.number().nullable() }).nullish(),
@@ -135,6 +160,10 @@ export interface ServiceClient {
     manifest: Uint8Array,
   ): Promise<void>;
   completeScrub(item: string, scrubId: string, cycle: number): Promise<void>;
+  /** The machine is off, and this is the last cycle that was cut. May be called twice. */
+  reportStopped(item: string, finalCycle: number): Promise<void>;
+  /** The disk equals the recovery point of the cycle; it was read back. May be called twice. */
+  reportApplied(item: string, disk: string, cycle: number): Promise<void>;
   /** Replaces the host's earlier report. */
   putInventory(site: string, report: InventoryReport): Promise<void>;
 }
@@ -152,7 +181,14 @@ const itemPath = (item: string): string => `/agent/v1/items/${encodeURIComponent
 
 type Reports = Pick<
   ServiceClient,
-  'reportSnapshot' | 'reportFailure' | 'reportComparison' | 'digests' | 'putScrubDigests' | 'completeScrub'
+  | 'reportSnapshot'
+  | 'reportFailure'
+  | 'reportComparison'
+  | 'digests'
+  | 'putScrubDigests'
+  | 'completeScrub'
+  | 'reportStopped'
+  | 'reportApplied'
 >;
 
 function reportsOf(connection: ServiceConnection): Reports {
@@ -186,6 +222,13 @@ function reportsOf(connection: ServiceConnection): Reports {
     },
     async completeScrub(item, scrubId, cycle) {
       const path = `${itemPath(item)}/scrubs/${encodeURIComponent(scrubId)}/complete`;
+      await connection.request('POST', path, z.unknown(), { cycle });
+    },
+    async reportStopped(item, finalCycle) {
+      await connection.request('POST', `${itemPath(item)}/failover/stopped`, z.unknown(), { finalCycle });
+    },
+    async reportApplied(item, disk, cycle) {
+      const path = `${itemPath(item)}/disks/${encodeURIComponent(disk)}/failback/applied`;
       await connection.request('POST', path, z.unknown(), { cycle });
     },
   };

@@ -79,6 +79,17 @@ const tracker = z.discriminatedUnion('kind', [
   }),
 ]);
 
+const command = z.array(z.string().min(1)).min(1);
+
+/** How the agent switches the machine off for a failover, and sees that it is off. */
+const power = z.strictObject({
+  /** Prints the machine's state and ends with 0: `off`, `shut off` or `stopped`; any other word means that it runs. */
+  isRunning: command,
+  /** Asks the guest to shut down; without it an administrator does it. */
+  shutdown: command.optional(),
+  timeoutSeconds: z.number().min(1).max(86_400).default(600),
+});
+
 const disk = z.strictObject({
   id,
   /** Image, device or NBD URI; for `qemu` the node or device name is in `node`. */
@@ -107,6 +118,10 @@ const machine = z
     /** Seconds between two cycles, whatever the policy says. */
     intervalSeconds: z.number().min(0.1).max(86_400).optional(),
     tracker: tracker.default({ kind: 'scan', workers: 2 }),
+    /** Without it a `qemu` tracker's machine is switched off through its monitor; others cannot fail over as planned. */
+    power: power.optional(),
+    /** `original`: a failback writes what differs into the disks. `newDisk`: into new files that take their place at the end. */
+    failback: z.enum(['original', 'newDisk']).default('original'),
     disks: z.array(disk).min(1).max(64),
   })
   .superRefine(({ tracker: { kind }, disks }, context) => {

@@ -3,9 +3,10 @@ import { randomUUID } from 'node:crypto';
 import { writeDeltaLog } from '../deltaLog.ts';
 import { readExtents, totalsOfExtents } from '../extents.ts';
 import type { Assignment, DiskAssignment } from '../serviceClient.ts';
-import { joinGaps } from '../track/joinGaps.ts';
 import type { FrozenCycle } from '../track/tracker.ts';
-import { copiedDisks, freeze, frozenDiskOf, type ItemContext } from './itemContext.ts';
+import { copyAddedDisks, joiningDisks } from './addedDisks.ts';
+import { copiedDisks, freeze, frozenDiskOf, sizesOf, type ItemContext } from './itemContext.ts';
+import { logExtents } from './logExtents.ts';
 import type { PendingCycle, PendingLog } from './itemState.ts';
 
 /** A log whose content is fixed and that is not written yet. */
@@ -15,13 +16,14 @@ function streamedLog(disk: string): PendingLog {
 
 /** The log of what the tracker says was written to the disk. Replaces one that was not finished. */
 export async function changesLog(
-  { spool, item, signal }: ItemContext,
+  context: ItemContext,
   cycle: FrozenCycle,
   assigned: DiskAssignment,
   number: number,
 ): Promise<PendingLog> {
-  const { reader, extents } = frozenDiskOf(cycle, assigned);
-  const joined = joinGaps(extents);
+  const { reader } = frozenDiskOf(cycle, assigned);
+  const { spool, item, signal } = context;
+  const joined = await logExtents(context, cycle, assigned);
   const path = spool.pathOf(item, number, assigned.disk);
   const log = await writeDeltaLog(path, readExtents(reader, joined), {
     ...headerOf(cycle, assigned, randomUUID()),
@@ -49,6 +51,7 @@ export function pendingOf(
     cycle: assignment.nextCycle ?? 0,
     generation: assignment.resync?.generation ?? null,
     ...{ reference, consistency, takenAt: takenAt.toISOString(), logs: [...logs] },
+    sizes: sizesOf(assignment.disks.filter(({ disk }) => logs.some((log) => log.disk === disk))),
   };
 }
 
@@ -60,10 +63,11 @@ export async function cutCycle(context: ItemContext, assignment: Assignment): Pr
   const { state, spool, item } = context;
   context.report({ doing: 'looking for changes' });
   const cycle = await freeze(context, state.current.reference ?? undefined);
-  const disks = copiedDisks(assignment);
-  const dataBytes = disks
-    .map((each) => totalsOfExtents(joinGaps(frozenDiskOf(cycle, each).extents)).dataBytes)
-    .reduce((sum, bytes) => sum + bytes, 0);
+  // An added disk joins with the state that it was copied from: its log comes first, so that the cycle is not complete before.
+  const joining = await copyAddedDisks(context, cycle, joiningDisks(context, assignment));
+  const disks = [...joining, ...copiedDisks(assignment)];
+  const needs = await Promise.all(disks.map((each) => logExtents(context, cycle, each)));
+  const dataBytes = needs.reduce((sum, extents) => sum + totalsOfExtents(extents).dataBytes, 0);
   const room = await spool.reserve(dataBytes);
   if (!room)
     context.log(`${item}: the spool has no room for ${dataBytes} bytes; only the changed blocks are kept`);

@@ -22,7 +22,7 @@ import { ItemStateFile } from './itemState.ts';
 import { serviceSettings } from './serviceAccess.ts';
 import { Spool } from './spool.ts';
 import { writeStatus, type AgentStatus } from './statusFile.ts';
-import { createTracker, logFoldersOf } from './trackers.ts';
+import { createTracker, logFoldersOf, sourceMachineOf } from './trackers.ts';
 
 export interface DaemonOptions {
   config: AgentConfig;
@@ -146,6 +146,7 @@ class Daemon {
       ...{ item, folder, tracker, report, signal, log, open: undefined },
       ...{ client: this.#client, feed: this.#feed, spool: this.#spool, limiter: this.#limiter },
       state: await ItemStateFile.open(join(config.stateFolder, 'items'), item),
+      source: sourceMachineOf(machine),
       logFolders: logFoldersOf(machine),
       pageWrites: config.pageWrites,
       intervalSeconds: machine.intervalSeconds,

@@ -30,7 +30,7 @@ export async function takeCycle(
   const cycle = assignment.nextCycle ?? 0;
   const takenAt = new Date(takenAtMs).toISOString();
   await state.update({
-    pending: { cycle, generation: null, reference: `cycle-${cycle}`, takenAt, consistency: 'crash', logs },
+    pending: { cycle, generation: null, reference: `cycle-${cycle}`, takenAt, consistency: 'crash', logs, sizes: {} },
     lastFrozenAt: takenAt,
   });
   log(`${item}: cycle ${cycle} is ${logs.length} logs of ${takenAt}`);

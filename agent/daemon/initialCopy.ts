@@ -1,10 +1,19 @@
 // Initial replication of a machine: one frozen state of all disks, copied page by page, and then vouched for. The disks are
 // declared complete only when all of them are copied from the same state, so that the first log has every change since.
 import { AgentError } from '../agentError.ts';
-import type { Assignment } from '../serviceClient.ts';
+import type { DiskReader } from '../disk/reader.ts';
+import type { Assignment, DiskAssignment } from '../serviceClient.ts';
 import { CopyCursorFile, removeCursor } from '../upload/copyCursor.ts';
-import { copyChunkBytes, uploadReplica } from '../upload/uploadReplica.ts';
-import { confirmOpen, cursorPath, freeze, frozenDiskOf, viewIdOf, type ItemContext } from './itemContext.ts';
+import { copyChunkBytes, uploadReplica, type ReplicaUpload } from '../upload/uploadReplica.ts';
+import {
+  confirmOpen,
+  cursorPath,
+  freeze,
+  frozenDiskOf,
+  sizesOf,
+  viewIdOf,
+  type ItemContext,
+} from './itemContext.ts';
 import type { FrozenCycle } from '../track/tracker.ts';
 
 /** True when there was something to do. May be called again after any failure or crash. */
@@ -28,7 +37,13 @@ export async function copyMachine(context: ItemContext, assignment: Assignment):
   for (const { disk, initialReplication } of assignment.disks)
     if (initialReplication.state === 'pending')
       await client.completeDisk(context.item, disk, { pointInTime: baseline.takenAt });
-  await state.update({ reference: baseline.reference, baseline: null, appliedCycle: 0, pending: null });
+  await state.update({
+    reference: baseline.reference,
+    baseline: null,
+    appliedCycle: 0,
+    pending: null,
+    sizes: sizesOf(assignment.disks),
+  });
   await confirmOpen(context, baseline.reference);
   await client.reportSnapshot(context.item, 'released');
   for (const { disk } of assignment.disks) await removeCursor(cursorPath(context, disk));
@@ -53,28 +68,37 @@ async function copyDisks(context: ItemContext, assignment: Assignment, cycle: Fr
   const totalBytes = assignment.disks.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
   let doneBefore = 0;
   for (const assigned of assignment.disks) {
-    const { disk, sizeBytes, initialReplication } = assigned;
     const { reader, extents } = frozenDiskOf(cycle, assigned);
-    const { blobName } = initialReplication;
-    const plan = { item: context.item, disk, blobName, diskSizeBytes: sizeBytes, chunkBytes: copyChunkBytes };
-    await using cursor = await CopyCursorFile.open(cursorPath(context, disk), plan);
     const done = doneBefore;
-    const result = await uploadReplica({
-      source: reader,
-      extents,
-      resume: { cursor, viewId: viewIdOf(cycle, reader) },
-      concurrency: context.pageWrites,
-      limiter: context.limiter,
-      signal: context.signal,
-      getUploadUrl: () => uploadUrlOf(context, disk),
+    await copyDisk(context, cycle, assigned, {
+      ...{ source: reader, extents, signal: context.signal },
       onProgress: (doneBytes) =>
-        context.report({ doing: `copying ${disk}`, doneBytes: done + doneBytes, totalBytes }),
+        context.report({ doing: `copying ${assigned.disk}`, doneBytes: done + doneBytes, totalBytes }),
     });
-    doneBefore += sizeBytes;
-    context.log(
-      `${context.item}/${disk}: ${result.writtenBytes} bytes sent in ${result.writeRequests} writes, ${result.resumedBytes} bytes of the disk were there`,
-    );
+    doneBefore += assigned.sizeBytes;
   }
+}
+
+/** Copies one disk of the frozen cycle; what an earlier attempt has sent is not sent again. */
+export async function copyDisk(
+  context: ItemContext,
+  cycle: FrozenCycle,
+  { disk, sizeBytes, initialReplication }: DiskAssignment,
+  about: Pick<ReplicaUpload, 'extents' | 'signal' | 'onProgress'> & { source: DiskReader },
+): Promise<void> {
+  const { blobName } = initialReplication;
+  const plan = { item: context.item, disk, blobName, diskSizeBytes: sizeBytes, chunkBytes: copyChunkBytes };
+  await using cursor = await CopyCursorFile.open(cursorPath(context, disk), plan);
+  const result = await uploadReplica({
+    ...about,
+    resume: { cursor, viewId: viewIdOf(cycle, about.source) },
+    concurrency: context.pageWrites,
+    limiter: context.limiter,
+    getUploadUrl: () => uploadUrlOf(context, disk),
+  });
+  context.log(
+    `${context.item}/${disk}: ${result.writtenBytes} bytes sent in ${result.writeRequests} writes, ${result.resumedBytes} bytes of the disk were there`,
+  );
 }
 
 async function uploadUrlOf({ feed, item }: ItemContext, disk: string) {

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { isLifeboatError } from '../../lib/errors.ts';
 import type { Assignment } from '../serviceClient.ts';
 import { isOffline, isOutdated, messageOf, sourceCodeOf } from './failures.ts';
-import { abortOpen, type ItemContext } from './itemContext.ts';
+import { abortOpen, letGo, type ItemContext } from './itemContext.ts';
 import { workOn, type Next } from './itemWork.ts';
 
 /** Between two looks at an item that waits for its next attempt. */
@@ -42,7 +42,7 @@ export class ItemRunner {
         if (!isOver()) await this.#fail(error);
       }
     }
-    await abortOpen(this.#context).catch((error: unknown) => log(`${item}: ${messageOf(error)}`));
+    await letGo(this.#context).catch((error: unknown) => log(`${item}: ${messageOf(error)}`));
   }
 
   #laterLook(): Next {

@@ -22,9 +22,28 @@ const pendingCycle = z.strictObject({
   takenAt: z.iso.datetime(),
   consistency: z.enum(['crash', 'application']),
   logs: z.array(pendingLog),
+  /** Of the disks that the logs are of, as the service knew them. */
+  sizes: z.record(z.string(), z.number()).default({}),
 });
 export type PendingCycle = z.infer<typeof pendingCycle>;
 export type PendingLog = PendingCycle['logs'][number];
+
+/** A disk of the source as the agent last saw it at rest: what a failback may write is this one and no other. */
+const knownDisk = z.strictObject({
+  location: z.string(),
+  sizeBytes: z.number(),
+  /** What the image says of itself; null where it says nothing. */
+  imageId: z.string().nullable(),
+});
+
+/** A failback whose disks are written and were read back. */
+const appliedFailback = z.strictObject({
+  cycle: z.number().int().min(1),
+  /** True once the state that the disks are in is the reference. */
+  isVerified: z.boolean(),
+  /** Originals that were set aside, until the failback is confirmed. */
+  kept: z.array(z.strictObject({ path: z.string(), keptPath: z.string() })),
+});
 
 const itemState = z.strictObject({
   version: z.literal(1),
@@ -37,6 +56,15 @@ const itemState = z.strictObject({
   pending: pendingCycle.nullable(),
   /** When the last cycle was frozen. */
   lastFrozenAt: z.iso.datetime().nullable(),
+  /** The last cycle that was cut for a failover, when the machine was off. */
+  final: z
+    .strictObject({ jobId: z.string(), cycle: z.number().int().min(1) })
+    .nullable()
+    .default(null),
+  failback: appliedFailback.nullable().default(null),
+  disks: z.record(z.string(), knownDisk).default({}),
+  /** How much of each disk the replica has; behind that nothing was ever sent. */
+  sizes: z.record(z.string(), z.number()).default({}),
 });
 export type ItemState = z.infer<typeof itemState>;
 
@@ -55,7 +83,7 @@ export class ItemStateFile {
     const path = join(folder, `${item}.json`);
     const fresh: ItemState = {
       ...{ version: 1, item, reference: null, appliedCycle: 0, baseline: null, pending: null },
-      lastFrozenAt: null,
+      ...{ lastFrozenAt: null, final: null, failback: null, disks: {}, sizes: {} },
     };
     return new ItemStateFile(path, (await readState(path, itemState)) ?? fresh);
   }

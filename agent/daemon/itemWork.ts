@@ -1,33 +1,22 @@
 // What to do for an item now: one step, chosen from its assignment and from what the agent remembers.
-import { LifeboatError } from '../../lib/errors.ts';
 import type { Assignment } from '../serviceClient.ts';
+import { joiningDisks } from './addedDisks.ts';
 import { cutCycle } from './cutCycle.ts';
 import { takeCycle, type LogFolders } from './folderCycle.ts';
+import { endFailback, writeFailback } from './failback.ts';
+import { stayOff } from './failedOver.ts';
+import { requireSameHistory } from './history.ts';
 import { copyMachine } from './initialCopy.ts';
 import { abortOpen, copiedDisks, type ItemContext } from './itemContext.ts';
 import { publishScrub } from './publishScrub.ts';
 import { cutResync } from './resynchronize.ts';
 import { shipPending } from './shipCycle.ts';
+import { shutDownMachine } from './shutDown.ts';
 
 /** When there is something to do again: at once, or when the time has come or the assignment changes. */
 export type Next = 'now' | { at: Date };
 
 const appliedWaitMs = 15_000;
-
-/**
- * Throws `TrackingLost` when the service has applied other cycles than the agent remembers: its reference would be of another
- * state than the replica.
- */
-function requireSameHistory({ state }: ItemContext, { appliedCycle, disks, resync }: Assignment): void {
-  const { reference, pending, appliedCycle: known } = state.current;
-  if (resync || pending !== null) return;
-  if (reference !== null && appliedCycle === known) return;
-  const why =
-    reference === null
-      ? 'This agent has no record of the state that the replica shows'
-      : `The service has applied cycle ${appliedCycle}, and this agent knows of cycle ${known}`;
-  throw new LifeboatError('TrackingLost', `${why} (${disks.length} disks).`);
-}
 
 async function ship(context: ItemContext, assignment: Assignment): Promise<Next> {
   const outcome = await shipPending(context, assignment);
@@ -39,7 +28,7 @@ async function ship(context: ItemContext, assignment: Assignment): Promise<Next>
   const isNews = ({ appliedCycle, resync, phase }: Assignment): boolean =>
     appliedCycle >= number ||
     (resync?.generation ?? null) !== (pending?.generation ?? null) ||
-    phase !== 'deltas';
+    phase !== assignment.phase;
   const found = await context.feed.waitFor(context.item, isNews, {
     timeoutMs: appliedWaitMs,
     signal: context.signal,
@@ -47,11 +36,14 @@ async function ship(context: ItemContext, assignment: Assignment): Promise<Next>
   return !found || isNews(found) ? 'now' : { at: new Date(Date.now() + 1000) };
 }
 
-/** When the next cycle is frozen, by the interval; a scrub does not wait for it. */
-function nextCycleMs({ state, intervalSeconds }: ItemContext, { policy, scrub }: Assignment): number {
+/** When the next cycle is frozen, by the interval; a scrub and an added disk do not wait for it. */
+function nextCycleMs(context: ItemContext, assignment: Assignment): number {
+  const { state, intervalSeconds } = context;
+  const { policy, scrub } = assignment;
   const intervalMs = (intervalSeconds ?? policy?.replicationIntervalSeconds ?? 300) * 1000;
   const { lastFrozenAt } = state.current;
-  if (lastFrozenAt === null || scrub?.cycle === null) return 0;
+  if (lastFrozenAt === null || scrub?.cycle === null || joiningDisks(context, assignment).length > 0)
+    return 0;
   // A clock that went back does not stop replication.
   return Math.min(Date.parse(lastFrozenAt) + intervalMs, Date.now() + intervalMs);
 }
@@ -86,6 +78,7 @@ async function cut(context: ItemContext, assignment: Assignment): Promise<boolea
 
 async function doDeltas(context: ItemContext, assignment: Assignment, pollMs: number): Promise<Next> {
   const { state, logFolders } = context;
+  await endFailback(context);
   if (state.current.baseline !== null) {
     await copyMachine(context, assignment);
     return 'now';
@@ -114,6 +107,13 @@ export async function workOn(context: ItemContext, assignment: Assignment, pollM
       return (await copyMachine(context, assignment)) ? 'now' : later;
     case 'deltas':
       return doDeltas(context, assignment, pollMs);
+    case 'shuttingDown':
+      return (await shutDownMachine(context, assignment)) ? 'now' : later;
+    case 'failedOver':
+      await stayOff(context, assignment);
+      return later;
+    case 'failback':
+      return (await writeFailback(context, assignment)) ? 'now' : later;
     case 'paused':
       await abortIfIdle(context);
       context.report({ doing: 'paused' });

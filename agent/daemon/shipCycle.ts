@@ -5,14 +5,15 @@ import { openFileSource } from '../fileSource.ts';
 import { readExtents, totalsOfExtents } from '../extents.ts';
 import { AgentError } from '../agentError.ts';
 import type { Assignment, DiskAssignment } from '../serviceClient.ts';
-import { joinGaps } from '../track/joinGaps.ts';
 import { uploadBlocks } from '../upload/blockUpload.ts';
 import { streamLog } from '../upload/streamLog.ts';
+import { removeCursor } from '../upload/copyCursor.ts';
 import { fileBlocks } from '../upload/uploadLog.ts';
 import { headerOf } from './cutCycle.ts';
 import { forgetLogs } from './folderCycle.ts';
-import { abortOpen, confirmOpen, frozenDiskOf, type ItemContext } from './itemContext.ts';
+import { abortOpen, confirmOpen, cursorPath, frozenDiskOf, type ItemContext } from './itemContext.ts';
 import type { PendingCycle, PendingLog } from './itemState.ts';
+import { logExtents } from './logExtents.ts';
 
 /** What a log of the cycle says in its metadata. */
 const statementOf = ({ takenAt, consistency }: PendingCycle, { delta }: DiskAssignment) => ({
@@ -58,8 +59,8 @@ async function sendView(
 ): Promise<void> {
   const cycle = context.open?.cycle;
   if (cycle?.reference !== pending.reference) throw new Error('The frozen view of a streamed log is gone.');
-  const { reader, extents } = frozenDiskOf(cycle, assigned);
-  const joined = joinGaps(extents);
+  const { reader } = frozenDiskOf(cycle, assigned);
+  const joined = await logExtents(context, cycle, assigned);
   const totals = totalsOfExtents(joined);
   async function* writes() {
     yield* readExtents(reader, joined);
@@ -98,11 +99,13 @@ async function dropPending(context: ItemContext): Promise<void> {
 }
 
 /** The service has applied the cycle. */
-async function settle(context: ItemContext, { cycle, reference, logs }: PendingCycle): Promise<void> {
+async function settle(context: ItemContext, { cycle, reference, logs, sizes }: PendingCycle): Promise<void> {
   // Stored before the tracker forgets the old reference: after a crash either of them works.
-  await context.state.update({ reference, appliedCycle: cycle, pending: null });
+  const known = { ...context.state.current.sizes, ...sizes };
+  await context.state.update({ reference, appliedCycle: cycle, pending: null, sizes: known });
   await confirmOpen(context, reference);
   await context.spool.removeOthers(context.item, []);
+  for (const { disk } of logs) await removeCursor(cursorPath(context, disk));
   if (context.logFolders) await forgetLogs(context.logFolders, logs);
   context.log(`${context.item}: cycle ${cycle} is applied`);
 }
@@ -112,6 +115,9 @@ async function sendLogs(context: ItemContext, { disks }: Assignment, pending: Pe
   for (const log of pending.logs) {
     const assigned = disks.find(({ disk }) => disk === log.disk);
     if (!assigned || (assigned.delta.isUploaded && context.sent?.has(log.uniqueId) === true)) continue;
+    // An added disk: its copy is of the state that its log, which has nothing, is of.
+    if (assigned.initialReplication.state === 'pending')
+      await context.client.completeDisk(context.item, log.disk, {});
     await (log.path === null
       ? sendView(context, pending, log, assigned)
       : sendFile(context, pending, { ...log, path: log.path }, assigned));

@@ -11,7 +11,11 @@ import { ScanTracker } from '../track/scan/tracker.ts';
 import type { ChangeTracker } from '../track/tracker.ts';
 import type { MachineConfig } from './config.ts';
 import type { LogFolders } from './folderCycle.ts';
-import type { Activity } from './itemContext.ts';
+import type { Activity, SourceMachine } from './itemContext.ts';
+import { commandPower } from '../power/commandPower.ts';
+import { qemuPower } from '../power/qemuPower.ts';
+
+const defaultPowerSeconds = 600;
 
 const placesOf = ({ disks }: MachineConfig): DiskPlace[] =>
   disks.map(({ id, path = '', format }) => ({ disk: id, location: path, format }));
@@ -76,4 +80,19 @@ export function logFoldersOf({ tracker, disks }: MachineConfig): LogFolders | un
   if (tracker.kind !== 'hrlFolder') return undefined;
   const folders = new Map(disks.map(({ id, logs = '' }) => [id, logs]));
   return { folders, keepShipped: tracker.keepShipped };
+}
+
+/** What the agent knows of the machine besides its changes. */
+export function sourceMachineOf(machine: MachineConfig): SourceMachine {
+  const { id, tracker, power, failback } = machine;
+  const ofTracker =
+    tracker.kind === 'qemu'
+      ? qemuPower({ qmpSocketPath: tracker.qmpSocket, timeoutSeconds: defaultPowerSeconds })
+      : undefined;
+  return {
+    ...{ machine: id, failback, disks: machine.disks.map((disk) => disk.id) },
+    power: power ? commandPower({ machine: id, ...power }) : ofTracker,
+    places: placesOf(machine).filter(({ location }) => location !== ''),
+    canFreezeAtRest: tracker.kind === 'scan' || tracker.kind === 'program',
+  };
 }

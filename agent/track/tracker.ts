@@ -29,6 +29,11 @@ export interface FrozenDisk {
    * as it was at the reference. For `full`: everything outside is zero.
    */
   extents: readonly ByteRange[];
+  /**
+   * True for a disk that the machine did not have at the reference, or that nobody tracked then: what it held before is not
+   * known. Its extents are as those of `full`.
+   */
+  isUntracked?: boolean;
 }
 
 /** A state of the machine that can be read at leisure. Ends with exactly one of confirm() and abort(). */
@@ -56,6 +61,12 @@ export interface FrozenCycle {
    * failure. A second call changes nothing; after confirm() as well.
    */
   abort(): Promise<void>;
+  /**
+   * Lets go of the view and keeps everything else, as a crash would: the next freeze may count from the old reference or from
+   * this one. For a cycle that is on its way when the agent ends. A second call changes nothing; after confirm() and abort()
+   * as well.
+   */
+  detach(): Promise<void>;
 }
 
 export interface FreezeRequest {

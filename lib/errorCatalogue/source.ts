@@ -122,4 +122,22 @@ export const sourceErrors = {
     'A cycle of this machine is still open.',
     'Confirm or abort it first; a second agent must not track the same machine.',
   ),
+  SourceMachineRunning: entry(
+    'transient',
+    409,
+    'The machine still runs on its source host, or whether it runs cannot be told, so its last cycle cannot be cut or its disks cannot be written.',
+    'Shut the machine down on its host, or mend the commands of "power" in agent.yaml. It is tried again by itself.',
+  ),
+  PowerNotConfigured: entry(
+    'fatal',
+    409,
+    'A failover or failback needs the machine to be off, and agent.yaml does not say how the agent finds out.',
+    'Add "power" to the machine in agent.yaml (docs/agent.md) and start the agent again; it goes on where it was.',
+  ),
+  SourceDiskUnknown: entry(
+    'fatal',
+    409,
+    'The disk that a failback would write is not the one that was replicated (size, identity), or has a format that cannot be written.',
+    'Name the right disk in agent.yaml, or make a raw image or fixed VHD of the same size and name that; start the agent again.',
+  ),
 };

@@ -19,6 +19,9 @@ export const sourceErrorCodes = [
   'GuestServicesUnavailable',
   'TrackingLost',
   'DiskChangedOffline',
+  'SourceMachineRunning',
+  'PowerNotConfigured',
+  'SourceDiskUnknown',
 ] as const satisfies readonly ErrorCode[];
 
 /** A failure as a host reports it. Codes that only the service can know are refused. */

@@ -17,6 +17,7 @@ const keepOnly = (...names) => {
 };
 
 function changesOf(disk, to) {
+  if (!existsSync(join(state, since, disk))) return null;
   const [before, after] = [since, to].map((name) => readFileSync(join(state, name, disk)));
   const extents = [];
   for (let offset = 0; offset < after.length; offset += block) {

@@ -14,12 +14,13 @@ export interface ClosedLog {
   header: HrlHeader;
 }
 
-/** Every closed log of the folder, in no order. One that is still written, or is no log yet, is left for later. */
-export async function listClosedLogs(folder: string): Promise<ClosedLog[]> {
+/** The logs of the folder by name; without a header: still written, or no log yet. */
+async function* logsOf(
+  folder: string,
+): AsyncGenerator<{ path: string; header: HrlHeader | undefined }, void, undefined> {
   const names = await readdir(folder).catch((error: unknown) => {
     throw readError(error, folder);
   });
-  const logs: ClosedLog[] = [];
   for (const name of names.filter((each) => each.toLowerCase().endsWith('.hrl')).sort()) {
     const path = join(folder, name);
     await using file = await openFileSource(path);
@@ -27,9 +28,21 @@ export async function listClosedLogs(folder: string): Promise<ClosedLog[]> {
       if (isLifeboatError(error, 'LogNotClosed', 'LogTruncated')) return undefined;
       throw error;
     });
-    if (header) logs.push({ path, header });
+    yield { path, header };
   }
+}
+
+/** Every closed log of the folder, in no order. One that is still written, or is no log yet, is left for later. */
+export async function listClosedLogs(folder: string): Promise<ClosedLog[]> {
+  const logs: ClosedLog[] = [];
+  for await (const { path, header } of logsOf(folder)) if (header) logs.push({ path, header });
   return logs;
+}
+
+/** Path of a log that is still written, if there is one. */
+export async function findOpenLog(folder: string): Promise<string | undefined> {
+  for await (const { path, header } of logsOf(folder)) if (!header) return path;
+  return undefined;
 }
 
 const isFirst = ({ header }: ClosedLog): boolean => header.previousUniqueId === nilGuid;

@@ -22,7 +22,7 @@ const shownErrorChars = 500;
 const defaultTimeoutSeconds = 600;
 
 /**
- * Runs it with one more argument and these variables besides those of the agent. Throws `SnapshotFailed` when it cannot be
+ * Runs it with one more argument (none for an empty verb) and these variables besides those of the agent. Throws `SnapshotFailed` when it cannot be
  * started, does not end in time, or prints too much; its exit code is the caller's to judge.
  */
 export async function runProgram(
@@ -34,8 +34,11 @@ export async function runProgram(
   signal?.throwIfAborted();
   const [file = '', ...args] = command;
   const failed = (why: string, cause?: unknown): LifeboatError =>
-    new LifeboatError('SnapshotFailed', `The program ${file} ${verb} ${why}.`, { target: file, cause });
-  const child = spawn(file, [...args, verb], {
+    new LifeboatError('SnapshotFailed', `The program ${`${file} ${verb}`.trim()} ${why}.`, {
+      target: file,
+      cause,
+    });
+  const child = spawn(file, [...args, ...(verb === '' ? [] : [verb])], {
     env: { ...process.env, ...variables },
     stdio: ['ignore', 'pipe', 'pipe'],
     timeout: timeoutSeconds * 1000,

@@ -58,8 +58,11 @@ export class ProgramTracker implements ChangeTracker {
     const disks: FrozenDisk[] = [];
     for (const { disk, reader, changes } of frozen.disks) {
       const subject = { disk, diskSizeBytes: reader.sizeBytes, since: since ?? '', to: reference };
-      const extents = since === undefined ? await allocatedExtents(reader) : parseChanges(changes, subject);
-      disks.push({ disk, reader, extents });
+      // The program says of a disk that it did not know at the reference: null.
+      const isUntracked = since !== undefined && changes === null;
+      const isWhole = since === undefined || isUntracked;
+      const extents = isWhole ? await allocatedExtents(reader) : parseChanges(changes, subject);
+      disks.push({ disk, reader, extents, isUntracked });
     }
     return new ProgramCycle({
       ...{ reference, takenAt, consistency, disks, kind: since === undefined ? 'full' : 'changes' },
@@ -68,6 +71,7 @@ export class ProgramTracker implements ChangeTracker {
         this.#settled = { since: reference };
       },
       abort: () => this.#program.abort(reference, since),
+      detach: () => (this.#settled = undefined),
     });
   }
 }
@@ -80,6 +84,8 @@ interface CycleParts {
   disks: readonly FrozenDisk[];
   confirm: () => Promise<void>;
   abort: () => Promise<void>;
+  /** The program still holds this state: it is told what counts before the next one. */
+  detach: () => void;
 }
 
 class ProgramCycle implements FrozenCycle {
@@ -118,6 +124,13 @@ class ProgramCycle implements FrozenCycle {
     this.#state = 'aborted';
     await this.#closeReaders();
     await this.#parts.abort();
+  }
+
+  async detach(): Promise<void> {
+    if (this.#state !== 'open') return;
+    this.#state = 'aborted';
+    await this.#closeReaders();
+    this.#parts.detach();
   }
 
   async #closeReaders(): Promise<void> {

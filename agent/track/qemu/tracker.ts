@@ -63,9 +63,14 @@ export class QemuTracker implements ChangeTracker {
     });
   }
 
-  /** Makes the bitmaps of the reference whole again, whatever an agent that died was doing. Throws `TrackingLost`. */
+  /**
+   * Makes the bitmaps of the reference whole again, whatever an agent that died was doing. A disk without any bitmap of ours,
+   * beside others that have theirs, was added since. Throws `TrackingLost`.
+   */
   async #settle(session: Session, since: string): Promise<void> {
-    const disks = await session.findDisks();
+    const attached = await session.findDisks();
+    const tracked = attached.filter(({ bitmaps }) => bitmaps.length > 0);
+    const disks = tracked.length > 0 ? tracked : attached;
     for (const { disk, bitmaps } of disks) {
       const bitmap = bitmaps.find(({ name }) => name === bitmapName(disk, since));
       if (bitmap && !bitmap.isInconsistent) continue;
@@ -138,7 +143,8 @@ class QemuCycle implements FrozenCycle {
       this.takenAt = new Date();
     });
     for (const [index, disk] of attached.entries()) {
-      const since = this.#since === undefined ? undefined : bitmapName(disk.disk, this.#since);
+      const known = this.#since === undefined ? undefined : bitmapName(disk.disk, this.#since);
+      const since = disk.bitmaps.some(({ name }) => name === known) ? known : undefined;
       if (since !== undefined) await machine.stopRecording(disk, since);
       const exportName = await exportView(machine, disk, index, since);
       this.disks.push(await this.#openDisk(session, disk, exportName, since));
@@ -162,7 +168,7 @@ class QemuCycle implements FrozenCycle {
     try {
       const extents =
         context === undefined ? await allocatedExtents(reader) : await dirtyExtents(reader, context);
-      return { disk, reader, extents };
+      return { disk, reader, extents, isUntracked: this.kind === 'changes' && bitmap === undefined };
     } catch (error) {
       await reader.close();
       throw error;
@@ -188,6 +194,13 @@ class QemuCycle implements FrozenCycle {
     this.#state = 'confirmed';
   }
 
+  async detach(): Promise<void> {
+    if (this.#state !== 'open') return;
+    this.#state = 'aborted';
+    // Both bitmaps stay; the next freeze merges the other one into its reference.
+    await this.#release(await this.#openSession());
+  }
+
   async abort(): Promise<void> {
     if (this.#state !== 'open') return;
     this.#state = 'aborted';
@@ -197,7 +210,8 @@ class QemuCycle implements FrozenCycle {
         const own = bitmapName(disk.disk, this.reference);
         const since = this.#since === undefined ? undefined : bitmapName(disk.disk, this.#since);
         if (!disk.bitmaps.some(({ name }) => name === own)) continue;
-        if (since !== undefined) await session.machine.mergeBitmaps(disk, since, [own]);
+        if (disk.bitmaps.some(({ name }) => name === since) && since !== undefined)
+          await session.machine.mergeBitmaps(disk, since, [own]);
         await session.machine.removeBitmap(disk, own);
       }
     } catch (error) {

@@ -56,11 +56,14 @@ export class DigestReader implements AsyncDisposable {
     }
   }
 
-  /** The next records, as many bytes of them. */
+  /** The next records, as many bytes of them. Behind the last one they are those of zeros: the disk has grown since. */
   async next(lengthBytes: number): Promise<Uint8Array> {
-    const bytes = await this.#read(this.#position, lengthBytes);
-    this.#position += lengthBytes;
-    return bytes;
+    const knownBytes = Math.min(lengthBytes, this.#endBytes - this.#position);
+    const bytes = await this.#read(this.#position, knownBytes);
+    this.#position += knownBytes;
+    return knownBytes === lengthBytes
+      ? bytes
+      : Buffer.concat([bytes, Buffer.alloc(lengthBytes - knownBytes)]);
   }
 
   /** After the last record: whether the file is the one with this digest. Throws `TrackingLost` when not. */

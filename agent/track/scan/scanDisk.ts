@@ -16,8 +16,8 @@ export interface ScanOptions {
   pool: HashPool;
   /** Where the digests of this state go. */
   path: string;
-  /** Those of the state before; without them everything that is not zeros is reported. */
-  older?: { path: string; sha256: string } | undefined;
+  /** Those of the state before, of a disk that had at most this size; without them everything that is not zeros is reported. */
+  older?: { path: string; sha256: string; sizeBytes: number } | undefined;
   signal?: AbortSignal | undefined;
   onProgress?: ((doneBytes: number) => void) | undefined;
 }
@@ -89,7 +89,7 @@ async function stripeOf(
 export async function scanDisk(options: ScanOptions): Promise<ScannedDisk> {
   const { reader, path, older, signal, onProgress } = options;
   const { sizeBytes } = reader;
-  await using before = older && (await DigestReader.open(older.path, sizeBytes));
+  await using before = older && (await DigestReader.open(older.path, older.sizeBytes));
   await using writer = await DigestWriter.create(path, sizeBytes);
   const found = new ExtentBuilder();
   const ahead: { range: ByteRange; stripe: Promise<HashedStripe> }[] = [];

@@ -114,15 +114,18 @@ export class ScanTracker implements ChangeTracker {
     for (const [disk, reader] of view.readers) {
       const { sizeBytes } = reader;
       const known = older?.disks[disk];
-      if (since !== undefined && known?.sizeBytes !== sizeBytes)
-        throw referenceLost(since, `are not of disk ${disk} with ${sizeBytes} bytes`);
+      if (since !== undefined && known && known.sizeBytes > sizeBytes)
+        throw referenceLost(
+          since,
+          `are of disk ${disk} with ${known.sizeBytes} bytes, and it has ${sizeBytes}`,
+        );
       const { extents, sha256 } = await scanDisk({
         ...{ reader, pool, signal, path: join(path, digestsName(disk)) },
-        older: known && { path: join(folder, since ?? '', digestsName(disk)), sha256: known.sha256 },
+        older: known && { path: join(folder, since ?? '', digestsName(disk)), ...known },
         onProgress: (doneBytes) => onProgress?.(disk, doneBytes, sizeBytes),
       });
       state.disks[disk] = { sizeBytes, sha256 };
-      disks.push({ disk, reader, extents });
+      disks.push({ disk, reader, extents, isUntracked: since !== undefined && !known });
     }
     await writeFile(join(path, 'state.part'), JSON.stringify(state), { flush: true });
     await rename(join(path, 'state.part'), join(path, 'state.json'));
@@ -183,5 +186,11 @@ class ScanCycle implements FrozenCycle {
     this.#state = 'aborted';
     await this.#parts.view.release();
     await this.#parts.removeThis();
+  }
+
+  async detach(): Promise<void> {
+    if (this.#state !== 'open') return;
+    this.#state = 'aborted';
+    await this.#parts.view.release();
   }
 }

@@ -114,10 +114,19 @@ const digests = (states: States): Record<string, string> =>
     [...states].map(([disk, bytes]) => [disk, createHash('sha256').update(bytes).digest('hex')]),
   );
 
+const ends = [
+  'confirm',
+  'abort',
+  'detach',
+  'detach, and the reference is stored',
+  'crash',
+  'crash after the reference was stored',
+] as const;
+
 describe.each(Object.entries(kinds))('%s', (_, make) => {
   it('reports what makes the confirmed state the frozen one, through aborts and crashes', async () => {
     const step = fc.record({
-      end: fc.constantFrom('confirm', 'abort', 'crash', 'crash after the reference was stored'),
+      end: fc.constantFrom(...ends),
       seed: fc.nat(),
     });
     await fc.assert(
@@ -140,13 +149,13 @@ describe.each(Object.entries(kinds))('%s', (_, make) => {
             await cycle.confirm();
             await cycle.confirm();
           } else if (end === 'abort') await cycle.abort();
+          else if (end.startsWith('detach')) await cycle.detach();
           else {
             // What the system does with a process that dies.
             for (const { reader } of cycle.disks) await reader.close();
             tracker = make(machine);
           }
-          if (end === 'confirm' || end.startsWith('crash after'))
-            confirmed = { reference: cycle.reference, states };
+          if (end === 'confirm' || end.endsWith('stored')) confirmed = { reference: cycle.reference, states };
           if (end === 'abort') await expect(cycle.confirm()).rejects.toThrow('aborted');
         }
         await tracker.close();
@@ -167,6 +176,31 @@ describe.each(Object.entries(kinds))('%s', (_, make) => {
 });
 
 describe('scan', () => {
+  it('goes on with a disk that grew, and with one that was added', async () => {
+    const machine = await newMachine();
+    const [place] = machine.places;
+    const views = (places: typeof machine.places) =>
+      new ScanTracker({ folder: `${machine.path}-scan`, views: restingDisks(places), workers: 0 });
+    const first = await views([place!]).freeze({});
+    const base = await applied(undefined, first);
+    await first.confirm();
+    for (const grownBytes of [512, 70_000 - (70_000 % 512), 5 * 1024 * 1024]) {
+      const before = await readFile(place!.location);
+      const after = Buffer.concat([before, Buffer.alloc(grownBytes)]);
+      after.fill(7, after.length - 512);
+      after.fill(9, 4096, 4608);
+      await writeFile(place!.location, after);
+      await using tracker = views(machine.places);
+      const cycle = await tracker.freeze({ since: first.reference });
+      const padded: States = new Map([[place!.disk, Buffer.alloc(after.length)]]);
+      padded.get(place!.disk)?.set(base.get(place!.disk)!);
+      expect(digests(await applied(padded, cycle))).toEqual(digests(await readStates(machine)));
+      const untracked = cycle.disks.filter(({ isUntracked }) => isUntracked).map(({ disk }) => disk);
+      expect(untracked).toEqual(machine.places.slice(1).map(({ disk }) => disk));
+      await cycle.abort();
+    }
+  });
+
   it('does not believe digests that are damaged, wherever', async () => {
     const machine = await newMachine();
     const scanFolder = `${machine.path}-scan`;
