@@ -3,8 +3,10 @@
 import { build, context } from 'esbuild';
 import { rmSync } from 'node:fs';
 import { app, at, common } from './appBundle.mjs';
+import { flagsOf } from './arguments.mjs';
+import { buildCommand } from './commandBundle.mjs';
 
-if (process.argv.includes('--watch')) {
+if (flagsOf('--watch').has('--watch')) {
   const watched = await context({ ...app, logLevel: 'info' });
   await watched.watch();
   // `npm run dev` holds the other end of standard input: nothing is left behind when it is killed.
@@ -24,11 +26,4 @@ const programs = {
   'docs/main': at('scripts', 'docs', 'main.ts'),
 };
 await build({ ...common, entryPoints: programs, outdir: at('dist'), packages: 'external' });
-// Split, so that a command loads the storage SDK only when it needs it.
-await build({
-  ...common,
-  entryPoints: { lifeboat: at('cli', 'main.ts') },
-  outdir: at('dist', 'cli'),
-  packages: 'external',
-  splitting: true,
-});
+await buildCommand(at('dist', 'cli'));

@@ -1,8 +1,12 @@
-// Everything but the tests that must hold before a change lands: types, lint, format, unused code, size.
+// Everything but the tests that must hold before a change lands: types, lint, format, unused code, sizes, and how fast the command starts.
 import { spawnSync } from 'node:child_process';
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { bundleLimitBytes } from './appBundle.mjs';
+import { flagsOf } from './arguments.mjs';
+import { commandFile, commandLimitBytes, versionLimitMs, versionMs } from './commandBundle.mjs';
+
+flagsOf();
 
 const steps = [
   ['types', ['node_modules/typescript/bin/tsc', '--noEmit']],
@@ -19,14 +23,26 @@ function appBundleBytes() {
 }
 
 let failed = 0;
-for (const [name, args] of steps) {
-  const ok = spawnSync(process.execPath, args, { stdio: 'inherit' }).status === 0;
-  console.log(`${ok ? 'ok  ' : 'FAIL'} ${name}`);
-  if (!ok) failed++;
+function report(isGood, text) {
+  console.log(`${isGood ? 'ok  ' : 'FAIL'} ${text}`);
+  if (!isGood) failed++;
 }
+
+for (const [name, args] of steps)
+  report(spawnSync(process.execPath, args, { stdio: 'inherit' }).status === 0, name);
 const bytes = appBundleBytes();
-const fits = bytes <= bundleLimitBytes;
-console.log(
-  `${fits ? 'ok  ' : 'FAIL'} size: the app bundle has ${bytes} bytes, the limit is ${bundleLimitBytes}`,
+report(
+  bytes <= bundleLimitBytes,
+  `size: the app bundle has ${bytes} bytes, the limit is ${bundleLimitBytes}`,
 );
-process.exit(failed + (fits ? 0 : 1) > 0 ? 1 : 0);
+const commandBytes = statSync(commandFile).size;
+report(
+  commandBytes <= commandLimitBytes,
+  `size: the command has ${commandBytes} bytes, the limit is ${commandLimitBytes}`,
+);
+const startMs = versionMs();
+report(
+  startMs <= versionLimitMs,
+  `start: lifeboat --version took ${startMs.toFixed(0)} ms, the limit is ${versionLimitMs}`,
+);
+process.exit(failed > 0 ? 1 : 0);

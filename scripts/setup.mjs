@@ -1,11 +1,13 @@
 // Makes `npm start`, `npm test` and `npm run demo` work as the first command after a clone, with nothing
-// but Node: installs the packages of the lockfile and builds what changed. Uses no package itself.
+// but Node: installs the packages of the lockfile and builds what changed (with --build: everything). Uses no package itself.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { flagsOf } from './arguments.mjs';
 
+const flags = flagsOf('--build');
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 /** Everything that a program in dist/ is made of; the soak shares code with the tests. */
 const sourceFolders = [
@@ -78,5 +80,5 @@ once(
   join(root, 'dist', '.built'),
   ['package.json', 'package-lock.json', ...sourceFiles()],
   () => run(process.execPath, [join(root, 'scripts', 'build.mjs')], 'Building'),
-  process.argv.includes('--build'),
+  flags.has('--build'),
 );
