@@ -7,6 +7,7 @@ import { HrlWriter, type HrlTotals, type HrlWrite, type HrlWriterOptions } from 
 import { openFileSource } from './fileSource.ts';
 import { HashingSink } from './hashingSink.ts';
 import { writeOutputFile } from './outputFile.ts';
+import { startDigest } from './streamDigest.ts';
 
 const hashChunkBytes = 4 * 1024 * 1024;
 
@@ -55,7 +56,9 @@ export async function writeDeltaLog(
 ): Promise<DeltaLog> {
   const { replace = false, signal, expected, onProgress, ...header } = options;
   return writeOutputFile(path, { replace }, async (output) => {
-    const sink = new HashingSink(output, expected && closedHeaderOf(header, expected));
+    await using digest = expected && startDigest(expected.dataBytes);
+    const closedHeader = expected && closedHeaderOf(header, expected);
+    const sink = new HashingSink(output, digest && closedHeader && { header: closedHeader, digest });
     const writer = await HrlWriter.open(sink, header);
     let dataBytes = 0;
     for await (const write of writes) {
@@ -66,7 +69,7 @@ export async function writeDeltaLog(
     }
     await writer.close();
     const { sizeBytes, entryCount } = writer;
-    const sha256 = sink.takeSha256() ?? (await fileSha256(output.temporaryPath, signal));
+    const sha256 = (await sink.takeSha256()) ?? (await fileSha256(output.temporaryPath, signal));
     return { path, sizeBytes, sha256, uniqueId: header.uniqueId.toLowerCase(), entryCount, dataBytes };
   });
 }

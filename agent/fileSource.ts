@@ -8,7 +8,7 @@ import { readError } from './fileErrors.ts';
 
 /** Reads up to this length are made at once while they come from memory. */
 const smallReadBytes = 256 * 1024;
-/** A read that took longer waited for the disk. */
+/** A read that took longer waited: for the disk, or for others that use the processor. */
 const slowReadMs = 1;
 /** So many in a row at most, so that the process hears signals in between; and so many through the pool after a slow one. */
 const readsInRow = 64;
@@ -22,13 +22,15 @@ export interface FileSource extends RandomAccessSource, AsyncDisposable {
 
 /**
  * Reads of one file. Handing a small read to the thread pool costs several times what it takes from the page cache, so
- * small ones are made on the calling thread until one had to wait; then they go through the pool, where many wait at once.
+ * small ones are made on the calling thread until one had to wait for the disk; then they go through the pool, where
+ * many wait at once.
  */
 class FileReader {
   readonly #handle: FileHandle;
   readonly #path: string;
   #atOnceLeft = readsInRow;
   #pooledLeft = 0;
+  #diskReads = process.resourceUsage().fsRead;
 
   constructor(handle: FileHandle, path: string) {
     this.#handle = handle;
@@ -67,8 +69,15 @@ class FileReader {
     const startedMs = performance.now();
     const readBytes = readSync(this.#handle.fd, target, 0, target.length, offsetBytes);
     this.#atOnceLeft--;
-    if (performance.now() - startedMs > slowReadMs) this.#pooledLeft = readsInRow;
+    if (performance.now() - startedMs > slowReadMs && this.#hasReadDisk()) this.#pooledLeft = readsInRow;
     return readBytes;
+  }
+
+  /** Whether the process has read from a disk since this was asked last; on Windows, whether it has read at all. */
+  #hasReadDisk(): boolean {
+    const before = this.#diskReads;
+    this.#diskReads = process.resourceUsage().fsRead;
+    return this.#diskReads > before;
   }
 }
 

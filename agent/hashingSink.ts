@@ -1,31 +1,49 @@
 // Writes a log into a file and hashes it in the same pass. A log begins with its header, which is known only at its
 // end; so the hash starts from the header that is expected, and counts only if that is the one that was written; without an
-// expectation nothing is hashed. Pieces are collected in buffers: while one is written and hashed, the next is filled.
-import { createHash } from 'node:crypto';
+// expectation nothing is hashed. Pieces are collected in buffers: while some are written and hashed, the next is filled.
 import { headerSizeBytes } from '../lib/hrl/format.ts';
 import type { HrlSink } from '../lib/hrl/writer.ts';
+import type { OutputSink } from './outputFile.ts';
+import type { StreamDigest } from './streamDigest.ts';
 
-/** Small enough to be hashed while it is still in the cache of the processor. */
-const bufferBytes = 512 * 1024;
-const bufferCount = 8;
+/** Large enough that handing one over costs nothing beside its bytes, small enough to stay in the processor's cache. */
+const bufferBytes = 1024 * 1024;
+/** All are in use only when hashing or the disk cannot follow. */
+const bufferCount = 16;
+
+/** What a thread can read while this one goes on. */
+type SharedBytes = Uint8Array<SharedArrayBuffer>;
+
+const sharedBytes = (lengthBytes: number): SharedBytes => new Uint8Array(new SharedArrayBuffer(lengthBytes));
+
+/** Where the bytes go. */
+type LogFile = Pick<OutputSink, 'write'>;
+
+/** The header that the log is expected to begin with, and the digest that takes it first. */
+export interface ExpectedLog {
+  header: Uint8Array;
+  digest: StreamDigest;
+}
 
 /** Pieces come as HrlSink says: contiguous, but for the header, which comes first and again as the last. */
 export class HashingSink implements HrlSink {
-  readonly #inner: HrlSink;
-  readonly #expectedHeader: Uint8Array | undefined;
-  readonly #hash = createHash('sha256');
-  readonly #free = Array.from({ length: bufferCount }, () => new Uint8Array(bufferBytes));
-  readonly #busy: Promise<Uint8Array>[] = [];
-  #buffer: Uint8Array | undefined;
+  readonly #file: LogFile;
+  readonly #expected: ExpectedLog | undefined;
+  readonly #busy: Promise<SharedBytes>[] = [];
+  #unmadeBuffers = bufferCount;
+  #buffer: SharedBytes | undefined;
   #filledBytes = 0;
   #endBytes = headerSizeBytes;
   #isExpectedHeader = false;
-  #lastWrite: Promise<void> = Promise.resolve();
 
-  constructor(inner: HrlSink, expectedHeader: Uint8Array | undefined) {
-    this.#inner = inner;
-    this.#expectedHeader = expectedHeader;
-    if (expectedHeader !== undefined) this.#hash.update(expectedHeader);
+  constructor(file: LogFile, expected: ExpectedLog | undefined) {
+    this.#file = file;
+    this.#expected = expected;
+    if (expected === undefined) return;
+    const header = sharedBytes(headerSizeBytes);
+    header.set(expected.header);
+    // What fails here fails for everything that comes after, too.
+    expected.digest.update(header).catch(() => undefined);
   }
 
   /** Takes a copy of the data, or writes it before the promise resolves. A failure may be thrown by a later call. */
@@ -42,24 +60,28 @@ export class HashingSink implements HrlSink {
   }
 
   /** SHA-256 of the file after its last piece, lower-case hex; undefined when its header is not the expected one. Once. */
-  takeSha256(): string | undefined {
-    return this.#isExpectedHeader ? this.#hash.digest('hex') : undefined;
+  async takeSha256(): Promise<string | undefined> {
+    return this.#isExpectedHeader ? this.#expected?.digest.digest() : undefined;
   }
 
+  /** The last header makes the log valid: it waits for everything else. */
   async #writeHeader(header: Uint8Array): Promise<void> {
     this.#startBuffer();
     await Promise.all(this.#busy);
-    await this.#lastWrite;
-    const expected = this.#expectedHeader;
+    const expected = this.#expected?.header;
     this.#isExpectedHeader = expected !== undefined && Buffer.compare(header, expected) === 0;
-    await this.#inner.write(0, header);
+    await this.#file.write(0, header);
   }
 
-  async #takeBuffer(): Promise<Uint8Array> {
-    return this.#free.pop() ?? (await this.#busy.shift()) ?? new Uint8Array(bufferBytes);
+  /** A new one while there are few, so that a short log needs little; then the one that is in use for longest. */
+  async #takeBuffer(): Promise<SharedBytes> {
+    if (this.#unmadeBuffers > 0) {
+      this.#unmadeBuffers--;
+      return sharedBytes(bufferBytes);
+    }
+    return (await this.#busy.shift()) ?? sharedBytes(bufferBytes);
   }
 
-  /** Hashes the buffer while it is written; the inner sink gets one write after another. */
   #startBuffer(): void {
     const buffer = this.#buffer;
     if (buffer === undefined) return;
@@ -68,11 +90,10 @@ export class HashingSink implements HrlSink {
     this.#endBytes += data.length;
     this.#filledBytes = 0;
     this.#buffer = undefined;
-    this.#lastWrite = this.#lastWrite.then(() => this.#inner.write(offsetBytes, data));
-    const done = this.#lastWrite.then(() => buffer);
+    const written = this.#file.write(offsetBytes, data);
+    const done = Promise.all([written, this.#expected?.digest.update(data)]).then(() => buffer);
     // A failure is thrown by a later call, which awaits it.
     done.catch(() => undefined);
     this.#busy.push(done);
-    if (this.#expectedHeader !== undefined) this.#hash.update(data);
   }
 }

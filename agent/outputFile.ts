@@ -3,7 +3,6 @@
 import { randomBytes } from 'node:crypto';
 import { open, rename, stat, unlink, type FileHandle } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import type { HrlSink } from '../lib/hrl/writer.ts';
 import { AgentError } from './agentError.ts';
 import { EarlySync } from './earlySync.ts';
 import { errnoOf, writeError } from './fileErrors.ts';
@@ -28,8 +27,14 @@ async function requireReplaceable(path: string, replace: boolean): Promise<void>
     throw new AgentError('FileExists', `${path} exists already.`, 'Give another path, or --force.');
 }
 
-/** What the writer of a new file gets: a sink, and the temporary path where the bytes already are. */
-export interface OutputSink extends HrlSink {
+/** What the writer of a new file gets. */
+export interface OutputSink {
+  /**
+   * Writes at any place; a write may begin before another one, of another range, has ended. The data may be reused after
+   * the promise resolved.
+   */
+  write(offsetBytes: number, data: Uint8Array): Promise<void>;
+  /** Where the bytes already are. */
   readonly temporaryPath: string;
 }
 

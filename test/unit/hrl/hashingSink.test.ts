@@ -2,7 +2,9 @@
 import { createHash } from 'node:crypto';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { DigestThread } from '../../../agent/digestThread.ts';
 import { HashingSink } from '../../../agent/hashingSink.ts';
+import { startDigest, type StreamDigest } from '../../../agent/streamDigest.ts';
 import { closedHeaderOf } from '../../../lib/hrl/newHeader.ts';
 import { buildHrl, HrlWriter, type HrlSink, type HrlTotals, type HrlWrite } from '../../../lib/hrl/writer.ts';
 
@@ -32,9 +34,14 @@ const totalsOf = (writes: readonly HrlWrite[]): HrlTotals => ({
 });
 
 /** Writes the log through a HashingSink with one buffer that is reused for every write. */
-async function written(writes: readonly HrlWrite[], expected: HrlTotals | undefined) {
+async function written(
+  writes: readonly HrlWrite[],
+  expected: HrlTotals | undefined,
+  makeDigest: () => StreamDigest = () => startDigest(0),
+) {
   const { sink: inner, bytes } = slowFile();
-  const sink = new HashingSink(inner, expected && closedHeaderOf(options, expected));
+  await using digest = makeDigest();
+  const sink = new HashingSink(inner, expected && { header: closedHeaderOf(options, expected), digest });
   const writer = await HrlWriter.open(sink, options);
   const reused = new Uint8Array(Math.max(0, ...writes.map(({ data }) => data.length)));
   for (const { diskOffset, data } of writes) {
@@ -43,7 +50,7 @@ async function written(writes: readonly HrlWrite[], expected: HrlTotals | undefi
     reused.fill(0xee);
   }
   await writer.close();
-  return { bytes: bytes(), sha256: sink.takeSha256() };
+  return { bytes: bytes(), sha256: await sink.takeSha256() };
 }
 
 const arbitrarySizedWrites = fc.array(
@@ -64,6 +71,47 @@ describe('HashingSink', () => {
       }),
       { numRuns: 40 },
     );
+  });
+
+  it('gives the same digest on a thread of its own, for more data than the buffers hold', async () => {
+    const writes = Array.from({ length: 5 }, (_, index) => {
+      return { diskOffset: index * 4 * mib, data: new Uint8Array(4 * mib - 512).fill(index + 1) };
+    });
+    // The second one gets the thread of the first.
+    for (let round = 0; round < 2; round++) {
+      const { bytes, sha256 } = await written(writes, totalsOf(writes), () => startDigest(1024 * mib));
+      expect(Buffer.compare(bytes, buildHrl(writes, options))).toBe(0);
+      expect(sha256).toBe(createHash('sha256').update(bytes).digest('hex'));
+    }
+  });
+
+  it('a digest that was not ended leaves nothing to the next one', async () => {
+    const bytes = new Uint8Array(new SharedArrayBuffer(512));
+    for (let round = 0; round < 2; round++) {
+      await using digest = startDigest(1024 * mib);
+      await digest.update(bytes);
+    }
+    await using digest = startDigest(1024 * mib);
+    await digest.update(bytes);
+    expect(await digest.digest()).toBe(createHash('sha256').update(bytes).digest('hex'));
+  });
+
+  it('a thread that ends early is an error, not a digest, and the log is not closed', async () => {
+    const { sink: inner, bytes } = slowFile();
+    const thread = new DigestThread();
+    const digest = {
+      ...startDigest(0),
+      update: (data: Uint8Array<SharedArrayBuffer>) => thread.update(data),
+    };
+    const header = closedHeaderOf(options, { entryCount: 1, dataBytes: 4 * mib });
+    const writer = await HrlWriter.open(new HashingSink(inner, { header, digest }), options);
+    await thread.end();
+    const append = async (): Promise<void> => {
+      await writer.append({ diskOffset: 0, data: new Uint8Array(4 * mib) });
+      await writer.close();
+    };
+    await expect(append()).rejects.toThrow('has ended');
+    expect(bytes().readBigUInt64LE(44)).toBe(0n);
   });
 
   it('gives no digest when the log became another than expected, or nothing was expected', async () => {
