@@ -7,6 +7,7 @@ import type { Storage } from '../../lib/storage/ports.ts';
 import { startAzurite } from '../../test/support/azurite.ts';
 import { snapshotDisk } from '../../test/support/snapshotDisk.ts';
 import type { BenchGroup, Measurement } from '../measurements.ts';
+import { benchTestFailover } from './testFailover.ts';
 
 const mebibyte = 2 ** 20;
 const pieceBytes = 4 * mebibyte;
@@ -59,7 +60,7 @@ export const recoveryBench: BenchGroup = {
         progress(`a disk of 1 GiB, ${filled} MiB filled`);
         results.push(...(await measure(storage, 1024 * mebibyte, filled * mebibyte)));
       }
-      return results;
+      return [...results, ...(await benchTestFailover(progress, 1024))];
     } finally {
       await azurite.stop();
     }

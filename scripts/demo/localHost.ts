@@ -20,7 +20,7 @@ export interface DemoHost {
   stop(): Promise<void>;
 }
 
-function demoEnvironment(): NodeJS.ProcessEnv {
+function demoEnvironment(machinesFolder: string | undefined): NodeJS.ProcessEnv {
   const inherited = Object.entries(process.env).filter(([name]) => !/^(LIFEBOAT_|AzureWebJobs)/i.test(name));
   return {
     ...Object.fromEntries(inherited),
@@ -28,6 +28,9 @@ function demoEnvironment(): NodeJS.ProcessEnv {
     LIFEBOAT_STORAGE: 'UseDevelopmentStorage=true',
     // Logs of the demo come while it watches: the reconciliation timer need not be busy.
     LIFEBOAT_RECONCILE_SCHEDULE: '*/10 * * * * *',
+    ...(machinesFolder !== undefined && {
+      ...{ LIFEBOAT_COMPUTE: 'qemu', LIFEBOAT_QEMU_FOLDER: machinesFolder, LIFEBOAT_QEMU_MEMORY_MB: '64' },
+    }),
   };
 }
 
@@ -36,10 +39,13 @@ async function readTail(logFile: string): Promise<string> {
   return text.trimEnd().split('\n').slice(-shownLogLines).join('\n');
 }
 
-/** Starts the host and waits until it is ready. Throws an Error with the end of its log when it is not. */
+/**
+ * Starts the host and waits until it is ready. With `machinesFolder`, its failovers boot machines in QEMU there. Throws an
+ * Error with the end of its log when it does not get ready.
+ */
 export async function startDemoHost(
   root: string,
-  dataDirectory: string,
+  { dataDirectory, machinesFolder }: { dataDirectory: string; machinesFolder: string | undefined },
   signal: AbortSignal,
 ): Promise<DemoHost> {
   const logFile = `${dataDirectory}.log`;
@@ -48,7 +54,7 @@ export async function startDemoHost(
   const args = [program, '--app', root, '--port', '0', '--data-dir', dataDirectory];
   const child = spawn(process.execPath, args, {
     cwd: root,
-    env: demoEnvironment(),
+    env: demoEnvironment(machinesFolder),
     stdio: ['ignore', log.fd, log.fd],
   });
   const exited = once(child, 'exit');

@@ -8,6 +8,7 @@ import { BlobServiceClient } from '@azure/storage-blob';
 import { Command } from 'commander';
 import { serviceClient } from '../../agent/serviceClient.ts';
 import { VaultClient } from '../../agent/vaultClient.ts';
+import { hasQemu, showBootDrill } from './bootDrill.ts';
 import { dataDiskBytes, makeDataDisk } from './dataDisk.ts';
 import type { Demo } from './demo.ts';
 import { findGuest, systemDiskMiB } from './guest.ts';
@@ -65,7 +66,7 @@ async function perform(stage: Stage, { service }: DemoHost): Promise<boolean> {
     const dataDirectory = join(folder, 'lifeboat');
     const connections = { client, vault, blobs, itemSegments, dataDirectory };
     const demo: Demo = { narrator, signal, root, folder, guest, disks, ...connections };
-    return (await tell(demo)) && (await showNight(narrator));
+    return (await tell(demo)) && (await showNight(narrator)) && (await showBootDrill(demo));
   } finally {
     for (const disk of disks) await disk.close();
   }
@@ -76,8 +77,10 @@ async function main(options: DemoOptions, signal: AbortSignal): Promise<number> 
   const folder = await mkdtemp(join(tmpdir(), 'lifeboat-demo-'));
   let host: DemoHost | undefined;
   try {
+    const machinesFolder = (await hasQemu()) ? join(folder, 'machines') : undefined;
+    const where = { dataDirectory: join(folder, 'lifeboat'), machinesFolder };
     const started = await narrator.step('Start the service on this machine', () =>
-      startDemoHost(root, join(folder, 'lifeboat'), signal),
+      startDemoHost(root, where, signal),
     );
     host = started;
     narrator.note(started.service.url);

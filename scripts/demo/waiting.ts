@@ -42,3 +42,11 @@ export async function waitForHealthError(demo: Demo, code: string): Promise<stri
     return properties.healthErrors.find(({ errorCode }) => errorCode === code)?.errorMessage;
   });
 }
+
+/** Waits until the item is in this state. */
+export async function waitForState(demo: Demo, state: string): Promise<void> {
+  await waitFor(demo, `state ${state}`, async () => {
+    const { properties } = await demo.vault.getProtectedItem(demo.itemSegments);
+    return properties.protectionState === state ? true : undefined;
+  });
+}
