@@ -14,7 +14,6 @@ article{margin:1.4rem 0}article p{margin:.2rem 0}.state{background:#fde9c8;paddi
 
 const states: Record<Operation['state'], string> = {
   works: '',
-  later: 'not in this version',
   other: 'other scenario',
 };
 
