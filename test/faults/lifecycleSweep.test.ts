@@ -9,6 +9,7 @@ import { startScrub } from '../../lib/protection/scrub.ts';
 import { findItem } from '../../lib/protection/itemStore.ts';
 import { item, Lifecycle } from '../support/lifecycle.ts';
 import { hourMs, minuteMs } from '../support/manualClock.ts';
+import { eventLoopTurn } from '../support/eventLoop.ts';
 
 class SimulatedDeath extends Error {}
 
@@ -169,6 +170,7 @@ describe('death at a fault point of the lifecycle', { timeout: 240_000 }, () => 
       places.add(whole.passed.lastIndexOf(name) + 1);
     }
     for (const place of [...places].sort((a, b) => a - b)) {
+      await eventLoopTurn();
       const died = await live(place).catch((error: unknown) => {
         throw new Error(`death at ${whole.passed[place - 1] ?? ''} (${place})`, { cause: error });
       });

@@ -9,6 +9,7 @@ import { sweepOrphans } from '../../lib/recovery/sweep.ts';
 import { SimulatedDeath } from '../support/deaths.ts';
 import { PlanLife, action } from '../support/planLife.ts';
 import type { Group } from '../support/planLife.ts';
+import { eventLoopTurn } from '../support/eventLoop.ts';
 
 const ownPoints = /^(plan\.|job\.|cancel\.|resume\.)/;
 
@@ -151,6 +152,7 @@ describe('death at a fault point of a recovery plan', () => {
       ([at, name]) => passed.indexOf(name) === at || passed.lastIndexOf(name) === at,
     );
     for (const [index, name] of chosen) {
+      await eventLoopTurn();
       const mortal = await course(index + 1);
       expect(mortal.passed[index]).toBe(name);
       await mortal.expectAtRest(`after dying at ${name} (${index + 1})`);

@@ -16,6 +16,7 @@ import type { JobRecord } from '../../lib/jobs/job.ts';
 import { patternBytes } from '../contract/outcomes.ts';
 import { SimulatedDeath, deathAt } from '../support/deaths.ts';
 import { RecoveryLife, item } from '../support/recoveryLife.ts';
+import { eventLoopTurn } from '../support/eventLoop.ts';
 
 const isDeath = (error: unknown): boolean =>
   error instanceof SimulatedDeath ||
@@ -171,6 +172,7 @@ describe('death at a fault point of a failover', () => {
     const clean = await testAndCleanup(0);
     await expectClean(clean, 'without a death');
     for (let n = 1; n <= clean.passed.length; n++) {
+      await eventLoopTurn();
       const life = await testAndCleanup(n);
       await expectClean(life, `after dying at ${life.passed[n - 1] ?? ''} (${n})`);
     }
@@ -187,6 +189,7 @@ describe('death at a fault point of a failover', () => {
     );
     const chosen = own.filter(([, name], at) => names.indexOf(name) === at || names.lastIndexOf(name) === at);
     for (const [index] of chosen) {
+      await eventLoopTurn();
       const life = await circle(index + 1);
       await expectClean(life, `after dying at ${life.passed[index] ?? ''} (${index + 1})`);
     }

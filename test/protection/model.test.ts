@@ -14,6 +14,7 @@ import { repairReplication } from '../../lib/protection/resyncRequest.ts';
 import { startScrub } from '../../lib/protection/scrub.ts';
 import { item, Lifecycle } from '../support/lifecycle.ts';
 import { hourMs, minuteMs } from '../support/manualClock.ts';
+import { eventLoopTurn } from '../support/eventLoop.ts';
 
 class SimulatedDeath extends Error {}
 
@@ -223,6 +224,7 @@ describe('the protection lifecycle, whatever happens', { timeout: 240_000 }, () 
         fc.integer({ min: 1, max: 1000 }),
         fc.boolean(),
         async (sequence, seed, beginsProtected) => {
+          await eventLoopTurn();
           const lifecycle = await Lifecycle.create({ seed, sizes: { os: 512 * 1024, data: 300 * 512 } });
           if (beginsProtected) await lifecycle.protect();
           const model = new Model(lifecycle);
