@@ -76,6 +76,8 @@ const tracker = z.discriminatedUnion('kind', [
     kind: z.literal('hrlFolder'),
     /** Shipped logs stay; without it they are deleted once their cycle is applied. */
     keepShipped: z.boolean().default(false),
+    /** For resynchronizations; without it the images (`path`) must stand still while they are compared. */
+    view: z.strictObject(program).optional(),
   }),
 ]);
 

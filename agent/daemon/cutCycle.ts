@@ -20,13 +20,14 @@ export async function changesLog(
   cycle: FrozenCycle,
   assigned: DiskAssignment,
   number: number,
+  uniqueId: string = randomUUID(),
 ): Promise<PendingLog> {
   const { reader } = frozenDiskOf(cycle, assigned);
   const { spool, item, signal } = context;
   const joined = await logExtents(context, cycle, assigned);
   const path = spool.pathOf(item, number, assigned.disk);
   const log = await writeDeltaLog(path, readExtents(reader, joined), {
-    ...headerOf(cycle, assigned, randomUUID()),
+    ...headerOf(cycle, assigned, uniqueId),
     expected: totalsOfExtents(joined),
     replace: true,
     signal,

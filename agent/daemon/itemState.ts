@@ -10,6 +10,8 @@ const pendingLog = z.strictObject({
   sizeBytes: z.number(),
   sha256: z.string(),
   uniqueId: z.string(),
+  /** `hrlFolder`: logs whose changes this one, of a resynchronization, has too. */
+  covers: z.array(z.string()).optional(),
 });
 
 /** A cycle that was cut and is not known to be applied. Its logs may be sent again until it is. */
@@ -63,6 +65,8 @@ const itemState = z.strictObject({
     .default(null),
   failback: appliedFailback.nullable().default(null),
   disks: z.record(z.string(), knownDisk).default({}),
+  /** `hrlFolder`: the last log of each disk that was applied. */
+  lastLogs: z.record(z.string(), z.string()).default({}),
   /** How much of each disk the replica has; behind that nothing was ever sent. */
   sizes: z.record(z.string(), z.number()).default({}),
 });
@@ -83,7 +87,7 @@ export class ItemStateFile {
     const path = join(folder, `${item}.json`);
     const fresh: ItemState = {
       ...{ version: 1, item, reference: null, appliedCycle: 0, baseline: null, pending: null },
-      ...{ lastFrozenAt: null, final: null, failback: null, disks: {}, sizes: {} },
+      ...{ lastFrozenAt: null, final: null, failback: null, disks: {}, lastLogs: {}, sizes: {} },
     };
     return new ItemStateFile(path, (await readState(path, itemState)) ?? fresh);
   }

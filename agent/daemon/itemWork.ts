@@ -55,18 +55,22 @@ async function doFolders(
   folders: LogFolders,
 ): Promise<boolean> {
   const { resync } = assignment;
-  context.report({ doing: resync ? 'waiting for a resynchronization by other means' : 'waiting for logs' });
-  return !resync && takeCycle(context, assignment, folders);
+  if (!resync) {
+    context.report({ doing: 'waiting for logs' });
+    return takeCycle(context, assignment, folders);
+  }
+  if (folders.hasImages) return cutResync(context, assignment, resync);
+  const names = resync.disks.map(({ disk }) => disk).join(', ');
+  context.report({
+    doing: `a resynchronization of ${names} waits: logs alone cannot be compared. Name the image of every disk (path) in agent.yaml and start the agent again, or disable and enable protection and copy the disks anew`,
+  });
+  return false;
 }
 
 /** Freezes and makes logs when it is time; false when it is not. */
 async function cut(context: ItemContext, assignment: Assignment): Promise<boolean> {
   const { resync } = assignment;
-  if (resync) {
-    if (resync.isPaused || resync.phase === 'digesting') return false;
-    await cutResync(context, assignment, resync);
-    return true;
-  }
+  if (resync) return cutResync(context, assignment, resync);
   requireSameHistory(context, assignment);
   if (Date.now() < nextCycleMs(context, assignment)) {
     context.report({ doing: 'waiting for the next cycle' });

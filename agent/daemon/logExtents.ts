@@ -46,6 +46,9 @@ export async function logExtents(
     if (context.copiedFrom?.get(disk) === cycle.reference) return [];
     // Copied, and its log was lost: all of it may have changed, to zeros too.
     if (isUntracked === true) return [{ offsetBytes: 0, lengthBytes: sizeBytes }];
+  } else if (isUntracked === true && context.logFolders) {
+    // Its logs are made elsewhere, and none is of this state.
+    return [{ offsetBytes: 0, lengthBytes: sizeBytes }];
   } else if (isUntracked === true) {
     const message = `Nobody tracked the changes of disk ${disk} since the last cycle.`;
     throw new LifeboatError('TrackingLost', message, { target: disk });

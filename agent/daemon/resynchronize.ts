@@ -9,6 +9,7 @@ import { writeResyncLog } from '../resync/resyncLog.ts';
 import type { Assignment, DiskAssignment } from '../serviceClient.ts';
 import type { FrozenCycle } from '../track/tracker.ts';
 import { changesLog, pendingOf } from './cutCycle.ts';
+import { findChainEnds } from './folderCycle.ts';
 import {
   copiedDisks,
   freeze,
@@ -45,7 +46,11 @@ async function comparedLog(
   context: ItemContext,
   cycle: FrozenCycle,
   assigned: DiskAssignment,
-  { resync, number }: { resync: Resync; number: number },
+  {
+    resync,
+    number,
+    uniqueId = randomUUID(),
+  }: { resync: Resync; number: number; uniqueId: string | undefined },
 ): Promise<PendingLog> {
   const { item, client, spool, signal } = context;
   const { disk } = assigned;
@@ -78,33 +83,39 @@ async function comparedLog(
     },
   });
   const path = spool.pathOf(item, number, disk);
-  const uniqueId = randomUUID();
   const options = { uniqueId, createdAt: cycle.takenAt, replace: true, signal };
   const log = await writeResyncLog(path, reader, comparison, options);
   context.log(`${item}/${disk}: ${comparison.differingBytes} bytes differ`);
   return { disk, path, sizeBytes: log.sizeBytes, sha256: log.sha256, uniqueId };
 }
 
-/** Freezes, compares and makes the logs. May be called again: what an earlier run of the same state compared is known. */
-export async function cutResync(context: ItemContext, assignment: Assignment, resync: Resync): Promise<void> {
+/** Freezes, compares and makes the logs; false while the service is not ready. May be called again: what an earlier run of the same state compared is known. */
+export async function cutResync(
+  context: ItemContext,
+  assignment: Assignment,
+  resync: Resync,
+): Promise<boolean> {
+  if (resync.isPaused || resync.phase === 'digesting') return false;
   const disks = copiedDisks(assignment);
   const number = assignment.nextCycle ?? 0;
   // Resynchronizations end an outage: their logs are written whatever the quota says.
   await context.spool.prepare();
+  const ends = context.logFolders && (await findChainEnds(context, context.logFolders));
   context.report({ doing: 'freezing for a resynchronization' });
   const cycle = await freezeForResync(context, disks, resync);
   const logs: PendingLog[] = [];
   for (const assigned of disks) {
     const isCompared = resync.disks.some(({ disk }) => disk === assigned.disk);
-    logs.push(
-      isCompared
-        ? await comparedLog(context, cycle, assigned, { resync, number })
-        : await changesLog(context, cycle, assigned, number),
-    );
+    const end = ends?.get(assigned.disk);
+    const log = isCompared
+      ? await comparedLog(context, cycle, assigned, { resync, number, uniqueId: end?.uniqueId })
+      : await changesLog(context, cycle, assigned, number, end?.uniqueId);
+    logs.push({ ...log, covers: end?.covers });
   }
   await cycle.check?.();
   await context.state.update({
     pending: pendingOf(cycle, assignment, logs),
     lastFrozenAt: cycle.takenAt.toISOString(),
   });
+  return true;
 }

@@ -101,8 +101,9 @@ async function dropPending(context: ItemContext): Promise<void> {
 /** The service has applied the cycle. */
 async function settle(context: ItemContext, { cycle, reference, logs, sizes }: PendingCycle): Promise<void> {
   // Stored before the tracker forgets the old reference: after a crash either of them works.
+  const lastLogs = Object.fromEntries(logs.map(({ disk, uniqueId }) => [disk, uniqueId]));
   const known = { ...context.state.current.sizes, ...sizes };
-  await context.state.update({ reference, appliedCycle: cycle, pending: null, sizes: known });
+  await context.state.update({ reference, appliedCycle: cycle, pending: null, sizes: known, lastLogs });
   await confirmOpen(context, reference);
   await context.spool.removeOthers(context.item, []);
   for (const { disk } of logs) await removeCursor(cursorPath(context, disk));

@@ -4,6 +4,7 @@ import { mkdir } from 'node:fs/promises';
 import { LifeboatError } from '../../lib/errors.ts';
 import type { DiskPlace } from '../track/frozenView.ts';
 import { ProgramTracker } from '../track/program/tracker.ts';
+import { imageTracker } from '../track/imageTracker.ts';
 import { programViews } from '../track/program/views.ts';
 import { QemuTracker } from '../track/qemu/tracker.ts';
 import { restingDisks } from '../track/restingDisks.ts';
@@ -58,9 +59,13 @@ export async function createTracker(
       return new QemuTracker({ qmpSocketPath: tracker.qmpSocket, disks, scratchFolder });
     }
     case 'hrlFolder':
-      return noTracker;
+      if (!hasImages(machine)) return noTracker;
+      return imageTracker(tracker.view ? programViews({ ...about, ...tracker.view }) : restingDisks(places));
   }
 }
+
+/** Whether the disks themselves can be compared with their replicas. */
+const hasImages = ({ disks }: MachineConfig): boolean => disks.every(({ path }) => path !== undefined);
 
 /** Of a machine whose logs come from elsewhere: nothing can be frozen. */
 const noTracker: ChangeTracker = {
@@ -76,10 +81,11 @@ const noTracker: ChangeTracker = {
 };
 
 /** The folders of logs of a machine whose tracker is of that kind. */
-export function logFoldersOf({ tracker, disks }: MachineConfig): LogFolders | undefined {
+export function logFoldersOf(machine: MachineConfig): LogFolders | undefined {
+  const { tracker, disks } = machine;
   if (tracker.kind !== 'hrlFolder') return undefined;
   const folders = new Map(disks.map(({ id, logs = '' }) => [id, logs]));
-  return { folders, keepShipped: tracker.keepShipped };
+  return { folders, keepShipped: tracker.keepShipped, hasImages: hasImages(machine) };
 }
 
 /** What the agent knows of the machine besides its changes. */

@@ -45,6 +45,15 @@ export async function findOpenLog(folder: string): Promise<string | undefined> {
   return undefined;
 }
 
+/** Id of the last log of the newest chain; undefined without logs. */
+export function endOfChain(logs: readonly ClosedLog[]): string | undefined {
+  const followed = new Set(logs.map(({ header }) => header.previousUniqueId));
+  const ends = logs.filter(({ header }) => !followed.has(header.uniqueId));
+  const newest = (a: ClosedLog, b: ClosedLog): number =>
+    b.header.lastModifiedAt.getTime() - a.header.lastModifiedAt.getTime();
+  return [...ends].sort(newest)[0]?.header.uniqueId;
+}
+
 const isFirst = ({ header }: ClosedLog): boolean => header.previousUniqueId === nilGuid;
 
 /**
