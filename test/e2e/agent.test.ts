@@ -1,7 +1,7 @@
 // The agent, as an administrator runs it, against the built app in the local host: enrolled with a key of its own, it protects a
 // dynamic VHDX and a raw disk that a writer changes, through kills, a cut network, a restarted service and a lost tracker. Every
 // recovery point equals the frozen view that it claims to be, and the source is what it was.
-import { execFile, spawn, type ChildProcess } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { mkdir, open, readFile, readdir, rm, rmdir, writeFile } from 'node:fs/promises';
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
@@ -11,6 +11,7 @@ import { promisify } from 'node:util';
 import { afterAll, describe, expect, it } from 'vitest';
 import { openDisk } from '../../agent/disk/openDisk.ts';
 import { startHost, temporaryFolder } from '../host/startHost.ts';
+import { AgentProcess } from '../support/agentProcess.ts';
 import { eventually } from '../support/protectedVm.ts';
 import { findMissingTools, titleOf } from '../support/tools.ts';
 import { SourceHost, type Point, type Service } from './client.ts';
@@ -150,53 +151,10 @@ class SourceMachine {
   }
 }
 
-const children = new Set<ChildProcess>();
 const closers: (() => void)[] = [];
 afterAll(() => {
-  for (const child of children) child.kill('SIGKILL');
   for (const close of closers) close();
 });
-
-/** `lifeboat agent run` in a process. */
-class Agent {
-  readonly config: string;
-  output = '';
-  #seenChars = 0;
-  #child: ChildProcess | undefined;
-
-  constructor(config: string) {
-    this.config = config;
-  }
-
-  start(): void {
-    const child = spawn(process.execPath, [cli, 'agent', 'run', '--config', this.config], {
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
-    this.#child = child;
-    children.add(child);
-    child.stderr.setEncoding('utf8').on('data', (text: string) => (this.output += text));
-    child.on('exit', () => children.delete(child));
-  }
-
-  async end(signal: 'SIGKILL' | 'SIGTERM'): Promise<number | null> {
-    const child = this.#child;
-    if (child?.exitCode !== null || child.signalCode !== null) return child?.exitCode ?? null;
-    const exited = new Promise<number | null>((resolve) => child.once('exit', (code) => resolve(code)));
-    child.kill(signal);
-    return exited;
-  }
-
-  async saw(text: string): Promise<void> {
-    const from = this.#seenChars;
-    await eventually(
-      `the agent says "${text}"`,
-      async () => this.output.includes(text, from) || undefined,
-    ).catch((error: unknown) => {
-      throw new Error(`${String(error)}\n${this.output.slice(-3000)}`);
-    });
-    this.#seenChars = this.output.indexOf(text, from);
-  }
-}
 
 /** Chunks that the cursors of the copy say have arrived. */
 async function arrivedChunks(stateFolder: string): Promise<number> {
@@ -256,7 +214,7 @@ machines:
       - { id: data, path: data.raw }
 `,
       );
-      const agent = new Agent(config);
+      const agent = new AgentProcess(config);
       const lifeboat = (...args: string[]) =>
         run(process.execPath, [cli, 'agent', ...args, '--config', config, '--json']);
       const registered = await lifeboat(
