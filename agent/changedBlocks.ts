@@ -13,11 +13,8 @@ function isSameAt(base: Uint8Array, changed: Uint8Array, start: number, end: num
   return Buffer.compare(base.subarray(start, end), changed.subarray(start, end)) === 0;
 }
 
-/** The runs of differing 4 KiB blocks in two chunks of the same place and length, as [start, end). */
-export function* changedRuns(
-  base: Uint8Array,
-  changed: Uint8Array,
-): Generator<[number, number], void, undefined> {
+/** The runs of differing blocks in two chunks of the same place. */
+function* changedRuns(base: Uint8Array, changed: Uint8Array): Generator<[number, number], void, undefined> {
   if (isSameAt(base, changed, 0, changed.length)) return;
   let runStart: number | undefined;
   for (let start = 0; start < changed.length; start += compareGranularityBytes) {

@@ -162,6 +162,11 @@ export interface ServiceClient {
   completeScrub(item: string, scrubId: string, cycle: number): Promise<void>;
   /** The machine is off, and this is the last cycle that was cut. May be called twice. */
   reportStopped(item: string, finalCycle: number): Promise<void>;
+  /** Fine digests of what a failback brings home, of at most 256 coarse blocks, as lib/resync encodes them. */
+  failbackDigests(
+    at: { item: string; disk: string; cycle: number },
+    coarseBlocks: readonly number[],
+  ): Promise<Uint8Array>;
   /** The disk equals the recovery point of the cycle; it was read back. May be called twice. */
   reportApplied(item: string, disk: string, cycle: number): Promise<void>;
   /** Replaces the host's earlier report. */
@@ -189,6 +194,7 @@ type Reports = Pick<
   | 'completeScrub'
   | 'reportStopped'
   | 'reportApplied'
+  | 'failbackDigests'
 >;
 
 function reportsOf(connection: ServiceConnection): Reports {
@@ -226,6 +232,10 @@ function reportsOf(connection: ServiceConnection): Reports {
     },
     async reportStopped(item, finalCycle) {
       await connection.request('POST', `${itemPath(item)}/failover/stopped`, z.unknown(), { finalCycle });
+    },
+    async failbackDigests({ item, disk, cycle }, coarseBlocks) {
+      const path = `${itemPath(item)}/disks/${encodeURIComponent(disk)}/failback/digests`;
+      return (await connection.requestBytes('POST', path, { json: { cycle, coarseBlocks } })).bytes;
     },
     async reportApplied(item, disk, cycle) {
       const path = `${itemPath(item)}/disks/${encodeURIComponent(disk)}/failback/applied`;

@@ -9,6 +9,7 @@
 //   5 report   each disk                                                                  → may come twice
 import { join } from 'node:path';
 import { LifeboatError } from '../../lib/errors.ts';
+import { failbackScope } from '../../lib/resync/names.ts';
 import { applyDisk, findWrongChunks } from '../failback/applyDisk.ts';
 import { blobRecoveryPoint } from '../failback/recoveryPoint.ts';
 import {
@@ -113,7 +114,7 @@ async function writeDisk(
   work: WorkDisk & { cycle: number },
   { doneBefore, totalBytes, isSwapped }: { doneBefore: number; totalBytes: number; isSwapped: boolean },
 ): Promise<void> {
-  const { item, signal } = context;
+  const { item, client, signal } = context;
   const { disk, snapshotId, sizeBytes } = work;
   const { disk: target, isNew } = await openTarget(context, placeOf(context, disk), { sizeBytes, isSwapped });
   await using closing = target;
@@ -121,13 +122,17 @@ async function writeDisk(
   if (isNew) await cursor.reset();
   const result = await applyDisk({
     ...{ target: closing, cursor, signal, viewId: snapshotId },
-    point: blobRecoveryPoint(() => readUrlOf(context, work), signal),
+    point: blobRecoveryPoint({
+      getUrl: () => readUrlOf(context, work),
+      getDigests: (blocks) => client.failbackDigests({ item, disk, cycle: work.cycle }, blocks),
+      ...{ scope: failbackScope(item, disk, work.cycle), diskSizeBytes: sizeBytes, signal },
+    }),
     onProgress: (doneBytes) =>
       context.report({ doing: `writing ${disk}`, doneBytes: doneBefore + doneBytes, totalBytes }),
   });
-  const { comparedBytes, writtenBytes, resumedBytes } = result;
+  const { comparedBytes, fetchedBytes, writtenBytes, resumedBytes } = result;
   context.log(
-    `${item}/${disk}: ${writtenBytes} bytes written of ${comparedBytes} compared, ${resumedBytes} bytes were done`,
+    `${item}/${disk}: ${writtenBytes} bytes written of ${comparedBytes} compared, ${fetchedBytes} fetched, ${resumedBytes} bytes were done`,
   );
 }
 

@@ -1,6 +1,9 @@
-// The recovery point that a disk comes home to, read through a signed URL: where it has bytes, and those bytes with the
-// storage service's checksum of every answer.
+// The recovery point that a disk comes home to: its digests, which say where the disk differs, and its bytes, read through a
+// signed URL, with the storage service's checksum of every answer.
 import { LifeboatError } from '../../lib/errors.ts';
+import { blockCount, coarseBlockBytes } from '../../lib/resync/blocks.ts';
+import { parseFine } from '../../lib/resync/digestFormat.ts';
+import type { DigestScope } from '../../lib/resync/names.ts';
 import type { ByteRange } from '../../lib/storage/ports.ts';
 import { RenewingClient, type UploadUrl } from '../upload/renewingClient.ts';
 import { contentMd5 } from '../upload/storageClient.ts';
@@ -8,16 +11,27 @@ import { uploadError } from '../upload/uploadErrors.ts';
 
 /** The bytes that a disk shall have. */
 export interface RecoveryPoint {
-  /** What may be other than zeros inside the window, ascending and disjoint. */
-  allocated(window: ByteRange): Promise<ByteRange[]>;
+  /** SHA-256 of each 4 KiB block of the window, one after the other; the window is whole coarse blocks, at most 256 of them. */
+  digests(window: ByteRange): Promise<Uint8Array>;
   /** At most 4 MiB. */
   read(range: ByteRange): Promise<Uint8Array>;
 }
 
 const attempts = 3;
 
-/** `getUrl` is asked at the start and again before the URL expires. Reads throw AgentError of uploads' names, `StorageUnavailable`. */
-export function blobRecoveryPoint(getUrl: () => Promise<UploadUrl>, signal: AbortSignal): RecoveryPoint {
+export interface BlobPoint {
+  /** Asked at the start and again before the URL expires. */
+  getUrl: () => Promise<UploadUrl>;
+  /** The service's answer with the digests of these coarse blocks. */
+  getDigests: (coarseBlocks: readonly number[]) => Promise<Uint8Array>;
+  scope: DigestScope;
+  diskSizeBytes: number;
+  signal: AbortSignal;
+}
+
+/** Reads throw AgentError of uploads' names, `StorageUnavailable`; digests `DigestsInvalid`, `DigestsForeign` and ServiceError. */
+export function blobRecoveryPoint(options: BlobPoint): RecoveryPoint {
+  const { getUrl, getDigests, scope, diskSizeBytes, signal } = options;
   const renewing = new RenewingClient(getUrl);
   const abort = { abortSignal: signal };
   const mapped = async <T>(work: () => Promise<T>): Promise<T> => {
@@ -39,15 +53,12 @@ export function blobRecoveryPoint(getUrl: () => Promise<UploadUrl>, signal: Abor
     return bytes.length === lengthBytes && isGood ? bytes : undefined;
   };
   return {
-    allocated: ({ offsetBytes, lengthBytes }) =>
-      mapped(async () => {
-        const ranges: ByteRange[] = [];
-        const client = await renewing.get();
-        // The end of a range is its last byte.
-        for await (const { start, end, isClear } of client.listPageRanges(offsetBytes, lengthBytes, abort))
-          if (!isClear) ranges.push({ offsetBytes: start, lengthBytes: end + 1 - start });
-        return ranges;
-      }),
+    async digests({ offsetBytes, lengthBytes }) {
+      const first = offsetBytes / coarseBlockBytes;
+      const count = blockCount(lengthBytes, coarseBlockBytes);
+      const coarseBlocks = Array.from({ length: count }, (_, index) => first + index);
+      return parseFine(await getDigests(coarseBlocks), { scope, diskSizeBytes, coarseBlocks });
+    },
     read: (range) =>
       mapped(async () => {
         for (let attempt = 0; attempt < attempts; attempt++) {

@@ -4,7 +4,12 @@ import * as z from 'zod';
 import type { ItemRecord } from '../protection/item.ts';
 import { failbackWork, reportFailbackApplied } from '../recovery/failback.ts';
 import { reportSourceStopped } from '../recovery/failover.ts';
+import { LifeboatError } from '../errors.ts';
+import { getItem } from '../protection/itemStore.ts';
 import { replicaName } from '../replication/names.ts';
+import { maxFineBlocks } from '../resync/digestFormat.ts';
+import { failbackScope } from '../resync/names.ts';
+import { fineDigests } from '../resync/replicaDigests.ts';
 import { diskOf, itemOf } from './agentReports.ts';
 import { parseBody } from './body.ts';
 import type { ApiContext, Handler } from './http.ts';
@@ -50,4 +55,28 @@ export const reportApplied: Handler = async (context, request) => {
   const about = { disk: diskOf(request.params), cycle };
   const record = await reportFailbackApplied(replication, orchestrations, itemOf(request.params), about);
   return { status: 200, body: { item: record.item, appliedDisks: record.failback?.appliedDisks ?? [] } };
+};
+
+const digestsBody = z.object({
+  cycle: z.number().int().min(1),
+  coarseBlocks: z.array(z.number().int().min(0)).min(1).max(maxFineBlocks),
+});
+
+/** POST …/disks/{disk}/failback/digests: digests of 4 KiB of the recovery point, so that the host reads only what differs. */
+export const getFailbackDigests: Handler = async (context, request) => {
+  const { cycle, coarseBlocks } = await parseBody(request, digestsBody);
+  const { replication } = context;
+  const [item, disk] = [itemOf(request.params), diskOf(request.params)];
+  const record = await getItem(replication.storage.items, item);
+  const work = await failbackWork(replication, record);
+  const found = work?.cycle === cycle ? work.disks.find((each) => each.disk === disk) : undefined;
+  if (!found) {
+    const message = `No failback of item ${item} brings disk ${disk} home to cycle ${cycle} (any more). Ask for the assignment.`;
+    throw new LifeboatError('OperationNotSupportedInState', message, { target: 'cycle' });
+  }
+  const { sizeBytes: diskSizeBytes, snapshotId } = found;
+  const view = { blobName: replicaName(item, disk), diskSizeBytes, snapshotId };
+  const scope = failbackScope(item, disk, cycle);
+  const bytes = await fineDigests(replication.storage.replicas, scope, view, coarseBlocks);
+  return { status: 200, headers: { 'content-type': 'application/octet-stream' }, bytes };
 };

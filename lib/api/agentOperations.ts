@@ -10,7 +10,7 @@ import { requireIdentifier } from '../replication/names.ts';
 import { storeTopology, topologyReport } from '../vault/topology.ts';
 import { getAssignments, putInventory } from './agent.ts';
 import { completeScrubDigests, getCoarseDigests, getFineDigests, putScrubDigests } from './agentDigests.ts';
-import { reportApplied, reportStopped } from './agentFailover.ts';
+import { getFailbackDigests, reportApplied, reportStopped } from './agentFailover.ts';
 import { completeDisk, reportComparison, reportFailure, reportSnapshot } from './agentReports.ts';
 import { checkBody } from './body.ts';
 import { getFabric } from './fabrics.ts';
@@ -154,6 +154,13 @@ const routes: readonly AgentRoute[] = [
   {
     ...{ id: 'Agent_ReportFailbackApplied', verb: 'POST', path: `${disk}/failback/applied` },
     ...{ handler: ofOwnItem(reportApplied), summary: 'The disk equals the recovery point of the failback.' },
+  },
+  {
+    ...{ id: 'Agent_GetFailbackDigests', verb: 'POST', path: `${disk}/failback/digests` },
+    ...{
+      handler: ofOwnItem(getFailbackDigests),
+      summary: 'Digests of 4 KiB of what a failback brings home.',
+    },
   },
   {
     ...{ id: 'Agent_CompleteDisk', verb: 'POST', path: `${disk}/initialReplication/complete` },

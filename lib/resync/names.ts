@@ -26,6 +26,11 @@ export function manifestName(scope: DigestScope, segment: number): string {
   return `${manifestPrefix(scope)}coarse-${String(segment).padStart(12, '0')}.bin`;
 }
 
+/** Digests of the recovery point that a failback brings home: they travel and are never stored. */
+export const failbackScope = (item: string, disk: string, cycle: number): DigestScope => ({
+  ...{ item, disk, generation: `failback-${cycle}` },
+});
+
 /** Longest id of a scrub, so that its generations are valid names. */
 const longestScrubId = 48;
 

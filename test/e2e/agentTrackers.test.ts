@@ -6,7 +6,7 @@ import { mkdir, readFile, rename, rmdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { buildHrl, type HrlWrite } from '../../lib/hrl/writer.ts';
 import { QmpClient } from '../../agent/qmp/client.ts';
 import { startHost, temporaryFolder, type ReadyHost } from '../host/startHost.ts';
@@ -24,6 +24,9 @@ const folder = temporaryFolder();
 const at = (name: string): string => join(folder, name);
 const missing = findMissingTools({ 'qemu-system-x86_64': 'qemu-system-x86' });
 const diskBytes = 4 * mib;
+
+// A busy machine takes its time.
+vi.setConfig({ testTimeout: 180_000 });
 
 let host: ReadyHost;
 let source: SourceHost;

@@ -22,6 +22,8 @@ import { commandPower } from '../../../agent/power/commandPower.ts';
 import { ensureOff, requireOff, requirePower } from '../../../agent/power/machinePower.ts';
 import { CopyCursorFile } from '../../../agent/upload/copyCursor.ts';
 import { copyChunkBytes } from '../../../agent/upload/uploadReplica.ts';
+import { digestsWithin } from '../../../lib/resync/blockDigests.ts';
+import { fineBlockBytes } from '../../../lib/resync/blocks.ts';
 import { formatFixedVhdFooter } from '../../../lib/vhd/fixed.ts';
 
 const mib = 1024 * 1024;
@@ -37,13 +39,8 @@ const at = (name: string): string => join(folder, name);
 /** The recovery point as bytes; reads of some chunk may fail. */
 function pointOf(bytes: Buffer, failAtBytes = Infinity): RecoveryPoint {
   return {
-    allocated: async ({ offsetBytes, lengthBytes }) => {
-      const ranges = [];
-      for (let start = offsetBytes; start < offsetBytes + lengthBytes; start += 4096)
-        if (bytes.subarray(start, start + 4096).some((byte) => byte !== 0))
-          ranges.push({ offsetBytes: start, lengthBytes: 4096 });
-      return ranges;
-    },
+    digests: async ({ offsetBytes, lengthBytes }) =>
+      digestsWithin(bytes.subarray(offsetBytes, offsetBytes + lengthBytes), fineBlockBytes),
     read: async ({ offsetBytes, lengthBytes }) => {
       if (offsetBytes >= failAtBytes) throw new Error('the network is gone');
       return Buffer.from(bytes.subarray(offsetBytes, offsetBytes + lengthBytes));
