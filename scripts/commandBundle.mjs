@@ -2,9 +2,9 @@
 // the same bytes. Worker threads are started from text inside it (agent/track/scan/hashPool.ts).
 import { build } from 'esbuild';
 import { spawnSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { isBuiltin } from 'node:module';
-import { join } from 'node:path';
+import { join, sep } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { at, common } from './appBundle.mjs';
 import { bundledPackages } from './package/contents.mjs';
@@ -51,6 +51,34 @@ const smallUndici = {
   },
 };
 
+/** Folders of packages that are there more than once in the same version, each with the one whose code is taken. */
+function sameCopies() {
+  const { packages } = JSON.parse(readFileSync(at('package-lock.json'), 'utf8'));
+  const first = new Map();
+  const copies = new Map();
+  for (const [folder, { version, dev }] of Object.entries(packages).sort(([a], [b]) => (a < b ? -1 : 1))) {
+    const name = folder.split('node_modules/').at(-1);
+    const key = `${name}@${version}`;
+    if (!dev && first.has(key)) copies.set(at(folder), at(first.get(key)));
+    else if (!dev) first.set(key, folder);
+  }
+  return copies;
+}
+
+/** npm nests a package once for each that needs it; one copy of its code will do. */
+const oneCopy = {
+  name: 'one-copy',
+  setup(build) {
+    const copies = sameCopies();
+    build.onResolve({ filter: /^[^./]/ }, async ({ path, pluginData, ...args }) => {
+      if (pluginData === copies || args.kind === 'entry-point') return undefined;
+      const found = await build.resolve(path, { ...args, pluginData: copies });
+      const copy = [...copies].find(([folder]) => found.path.startsWith(`${folder}${sep}`));
+      return copy && { ...found, path: copy[1] + found.path.slice(copy[0].length) };
+    });
+  },
+};
+
 /** Writes lifeboat.mjs and the licences of what is inside into the folder. */
 export async function buildCommand(folder) {
   const { metafile } = await build({
@@ -62,7 +90,9 @@ export async function buildCommand(folder) {
     legalComments: 'none',
     metafile: true,
     external: ['supports-color'],
-    plugins: [lazyBuiltins, smallUndici],
+    // As ES modules, of which what is not used is left out.
+    alias: { yaml: at('node_modules', 'yaml', 'browser', 'dist', 'index.js') },
+    plugins: [lazyBuiltins, smallUndici, oneCopy],
   });
   writeFileSync(join(folder, 'THIRD-PARTY-LICENSES.txt'), licenceList(bundledPackages(metafile)));
 }
