@@ -13,6 +13,14 @@ export function formatBytes(bytes: number): string {
   return unit === 0 ? `${bytes} bytes` : `${value.toFixed(1)} ${units[unit] ?? ''}`;
 }
 
+/** `12 s`, `5 min`, `1 h 5 min`. */
+export function formatDuration(seconds: number): string {
+  if (seconds < 120) return `${Math.round(seconds)} s`;
+  const minutes = Math.round(seconds / 60);
+  if (minutes < 120) return `${minutes} min`;
+  return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+}
+
 /** Aligned `name  value` lines, one a row. */
 export function formatFacts(facts: readonly (readonly [string, string | number])[]): string {
   const width = Math.max(...facts.map(([name]) => name.length));

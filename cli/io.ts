@@ -11,6 +11,8 @@ export interface Io {
   stdin: Readable;
   env: Readonly<Record<string, string | undefined>>;
   cwd: string;
+  /** The clock of what is shown while something works, in milliseconds; that of the system when it is left out. */
+  now?: () => number;
   /** Aborts when the user interrupts. */
   signal: AbortSignal;
 }

@@ -1,33 +1,44 @@
-// Progress of long transfers: one line on stderr that rewrites itself, on a terminal only.
-import { formatBytes } from './humanText.ts';
+// Progress of long transfers: how much of how much, how fast, and how long it still takes.
+import { formatBytes, formatDuration } from './humanText.ts';
 import type { Io } from './io.ts';
-
-const updateMs = 200;
+import { LiveText } from './live/liveText.ts';
+import { Meter, type Pace } from './live/meter.ts';
 
 export interface Progress {
   /** Cheap; may be called for every chunk. */
   report: (doneBytes: number) => void;
   /** Removes the line. May be called twice. */
-  end: () => void;
+  end: () => Promise<void>;
 }
 
-/** A progress line for `what`, silent when stderr is no terminal or `isQuiet`. */
+/** `copying: 34 % of 2.0 GiB, 120.3 MiB/s, 12 s left`, with what is known. */
+export function progressText(
+  what: string,
+  { doneBytes, totalBytes }: { doneBytes: number; totalBytes: number },
+  { perSecond, remainingSeconds }: Pace,
+): string {
+  const percent = totalBytes === 0 ? 100 : Math.floor((100 * Math.min(doneBytes, totalBytes)) / totalBytes);
+  return [
+    `${what}: ${percent} % of ${formatBytes(totalBytes)}`,
+    ...(perSecond === undefined ? [] : [`${formatBytes(Math.round(perSecond))}/s`]),
+    ...(remainingSeconds === undefined ? [] : [`${formatDuration(remainingSeconds)} left`]),
+  ].join(', ');
+}
+
+/** A line for `what`; nothing when `isQuiet`. */
 export function startProgress(io: Io, what: string, totalBytes: number, isQuiet: boolean): Progress {
-  if (isQuiet || io.stderr.isTTY !== true) return { report: () => undefined, end: () => undefined };
-  const startedMs = Date.now();
-  let shownMs = 0;
+  const live = new LiveText(io, { isQuiet });
+  const meter = new Meter();
+  let measuredMs = -Infinity;
   return {
     report(doneBytes) {
-      const now = Date.now();
-      if (now - shownMs < updateMs) return;
-      shownMs = now;
-      const percent = totalBytes === 0 ? 100 : Math.floor((100 * doneBytes) / totalBytes);
-      const rate = formatBytes(Math.round((doneBytes * 1000) / Math.max(1, now - startedMs)));
-      io.stderr.write(`\r${what}: ${percent} % of ${formatBytes(totalBytes)}, ${rate}/s \u001b[K`);
+      const nowMs = live.nowMs();
+      // Measured from the first report on, whenever it is shown.
+      if (!live.isDue && nowMs - measuredMs < 1000) return;
+      measuredMs = nowMs;
+      const pace = meter.pace(doneBytes, totalBytes, nowMs);
+      live.show([progressText(what, { doneBytes, totalBytes }, pace)]);
     },
-    end() {
-      if (shownMs > 0) io.stderr.write('\r\u001b[K');
-      shownMs = 0;
-    },
+    end: () => live.end(),
   };
 }

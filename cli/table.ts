@@ -7,7 +7,8 @@ const leastLastChars = 10;
 /** Control characters of names that others chose must not reach a terminal. */
 const clean = (text: string): string => text.replaceAll(/\p{Cc}/gu, '?');
 
-const cut = (text: string, chars: number): string =>
+/** At most so many characters; what was cut off is shown by an ellipsis. */
+export const cut = (text: string, chars: number): string =>
   text.length <= chars ? text : `${text.slice(0, Math.max(0, chars - 1))}…`;
 
 /** Lines with a heading, none longer than 80 characters. When all columns are wide, the widest are cut. */

@@ -100,7 +100,7 @@ const disk = z.strictObject({
   type: z.enum(['OperatingSystem', 'DataDisk']).optional(),
   /** `qemu`: device or node of the disk inside QEMU. */
   device: z.string().min(1).optional(),
-  /** Needed where there is no `path` to look at. */
+  /** Needed where there is no `path` to look at, or nobody may open it while the machine runs. */
   sizeBytes: bytes.optional(),
   /** `hrlFolder`: where Hyper-V leaves the logs of this disk. */
   logs: z.string().min(1).optional(),

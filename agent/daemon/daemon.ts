@@ -29,6 +29,8 @@ export interface DaemonOptions {
   /** Ends the agent; it lets go of frozen views first. */
   signal: AbortSignal;
   log: (message: string) => void;
+  /** Sees what `agent status` would show, every second. */
+  onStatus?: ((status: AgentStatus) => void) | undefined;
 }
 
 const statusEveryMs = 1000;
@@ -163,7 +165,7 @@ class Daemon {
   async #writeStatus(): Promise<void> {
     const { config } = this.#options;
     const { usedBytes, quotaBytes } = await this.#spool.use();
-    await writeStatus(config.stateFolder, {
+    const status: AgentStatus = {
       ...{ version: 1, pid: process.pid, startedAt: this.#startedAt, updatedAt: new Date().toISOString() },
       service: this.#service,
       spool: { usedBytes, quotaBytes, fullAt: this.#fullAt?.toISOString() ?? null },
@@ -177,7 +179,9 @@ class Daemon {
         pendingCycle: context.state.current.pending?.cycle ?? null,
         lastFrozenAt: context.state.current.lastFrozenAt,
       })),
-    });
+    };
+    this.#options.onStatus?.(status);
+    await writeStatus(config.stateFolder, status);
   }
 }
 

@@ -14,7 +14,8 @@ async function diskOf({ id, path, format, type, sizeBytes }: MachineConfig['disk
     ...(type === undefined ? {} : { type }),
     ...(path === undefined ? {} : { name: path.slice(-256) }),
   };
-  if (path === undefined) return { ...about, sizeBytes: sizeBytes ?? 0 };
+  // A size that is stated is believed: an image may be out of reach while its machine runs. The copy checks it.
+  if (path === undefined || sizeBytes !== undefined) return { ...about, sizeBytes: sizeBytes ?? 0 };
   await using reader = await openDisk(path, { format });
   const { logicalSectorSizeBytes: logicalSectorBytes } = reader;
   return {

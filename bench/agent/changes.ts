@@ -1,10 +1,10 @@
-// The same change of a 2 GiB image, 1 % and 10 % of it in random writes of 4 to 64 KiB, found, made into a delta and applied to
-// a copy of the old state: with a scan against stored digests, with a tracker that knows the changes, with rsync, with rdiff
-// (signature, delta, patch), and by copying everything with qemu-img convert. Files are in the page cache; nobody waits until
-// the copy is on the disk, except for our log, which is always made durable. Peers that are not installed are left out.
+// The same change of a 2 GiB image, 1 % and 10 % of it in random writes of 4 to 64 KiB, found, made into a log and applied to
+// a copy of the old state: with a scan against stored digests, and with a tracker that knows the changes; beside what else does
+// it (peers.ts), in turns. Files are in the page cache. Nobody waits until the copy is on the disk, except that our log is always
+// made durable, which no peer does.
 import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { copyFileSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -23,20 +23,18 @@ import type { ByteRange } from '../../lib/storage/ports.ts';
 import { randomChanges } from '../generatedChanges.ts';
 import { diskBytes, makeImages, syncFile, timed } from '../hrl/images.ts';
 import { median, type Measurement } from '../measurements.ts';
+import { findPeers, type Peer, type PeerFiles } from './peers.ts';
 
 const run = promisify(execFile);
 const rounds = 3;
 
-interface Files {
-  folder: string;
+interface Files extends PeerFiles {
   /** The source: first the old state, then the new one. */
   source: string;
-  base: string;
-  changed: string;
-  target: string;
   log: string;
 }
 
+/** Makes the log and applies it; returns its size. */
 async function shipLog(
   { log, target }: Files,
   source: RandomAccessSource,
@@ -58,35 +56,34 @@ async function shipLog(
   return made.sizeBytes;
 }
 
-async function succeeds(command: string): Promise<boolean> {
-  return run(command, ['--version']).then(
-    () => true,
-    () => false,
-  );
+interface Way {
+  name: string;
+  work: () => Promise<number>;
+  rivalOf?: Peer['rivalOf'];
+  /** Of each round. */
+  seconds: number[];
+  shippedBytes: number;
 }
 
-async function byRdiff({ folder, base, changed, target }: Files): Promise<number> {
-  const [signature, delta] = [join(folder, 'signature'), join(folder, 'delta')];
-  for (const path of [signature, delta, target]) rmSync(path, { force: true });
-  await run('rdiff', ['signature', base, signature]);
-  await run('rdiff', ['delta', signature, changed, delta]);
-  await run('rdiff', ['patch', base, delta, target]);
-  return statSync(delta).size;
-}
+/** Ratios of the same round, so that a machine that gets busier in between changes nothing. */
+const ratioOf = (way: Way, ours: Way): number =>
+  median(way.seconds.map((seconds, round) => seconds / (ours.seconds[round] ?? Number.NaN)));
 
-async function byRsync({ changed, target }: Files): Promise<number> {
-  const { stdout } = await run('rsync', [
-    '--inplace',
-    '--no-whole-file',
-    '--ignore-times',
-    '--stats',
-    changed,
-    target,
-  ]);
-  return Number(/Total bytes sent: ([\d,]+)/.exec(stdout)?.[1]?.replaceAll(',', '') ?? Number.NaN);
+/** Every way on the same change; every result is compared with the new state. */
+async function measureWays(
+  files: Files,
+  ways: readonly Way[],
+  progress: (line: string) => void,
+): Promise<void> {
+  for (let round = 0; round < rounds; round++)
+    for (const way of ways) {
+      progress(`${way.name}, ${round + 1} of ${rounds}`);
+      copyFileSync(files.base, files.target);
+      await syncFile(files.target);
+      way.seconds.push(await timed(async () => void (way.shippedBytes = await way.work())));
+      await run('cmp', [files.target, files.changed]);
+    }
 }
-
-type Way = 'scan' | 'tracked' | 'rsync' | 'rdiff' | 'qemu-img convert';
 
 /** Seconds and shipped bytes of every way, for one ratio of changes. */
 async function measureRatio(
@@ -94,15 +91,14 @@ async function measureRatio(
   percent: number,
   progress: (line: string) => void,
 ): Promise<Measurement[]> {
-  const { source, base, changed, target, folder } = files;
+  const { source, base, changed, folder } = files;
   const changes = joinExtents(randomChanges(diskBytes, (diskBytes * percent) / 100, percent));
   const changedBytes = changes.reduce((sum, { lengthBytes }) => sum + lengthBytes, 0);
   progress(`${percent} %: making two images of 2 GiB, and the digests of the old one`);
   await makeImages(files, changes);
   copyFileSync(base, source);
-  const scanFolder = join(folder, `scan-${percent}`);
   await using tracker = new ScanTracker({
-    folder: scanFolder,
+    folder: join(folder, `scan-${percent}`),
     views: restingDisks([{ disk: 'os', location: source, format: 'raw' }]),
   });
   const first = await tracker.freeze({});
@@ -119,43 +115,27 @@ async function measureRatio(
     await using file = await openFileSource(source);
     return await shipLog(files, file, changes);
   };
-  const ways: [Way, () => Promise<number>][] = [
-    ['scan', byScan],
-    ['tracked', byTracker],
-  ];
-  if (await succeeds('rsync')) ways.push(['rsync', () => byRsync(files)]);
-  if (await succeeds('rdiff')) ways.push(['rdiff', () => byRdiff(files)]);
-  if (await succeeds('qemu-img'))
-    ways.push([
-      'qemu-img convert',
-      async () => {
-        await run('qemu-img', ['convert', '-f', 'raw', '-O', 'raw', changed, target]);
-        return diskBytes;
-      },
-    ]);
-  const seconds = new Map<Way, number[]>(ways.map(([way]) => [way, []]));
-  const shipped = new Map<Way, number>();
-  for (let round = 0; round < rounds; round++)
-    for (const [way, work] of ways) {
-      progress(`${percent} %: ${way}, ${round + 1} of ${rounds}`);
-      copyFileSync(base, target);
-      await syncFile(target);
-      seconds.get(way)?.push(await timed(async () => void shipped.set(way, await work())));
-      await run('cmp', [target, changed]);
-    }
-  return ways.map(([way]) => {
-    const own = median(seconds.get(way) ?? []);
-    const ratios = (['scan', 'tracked'] as const)
-      .filter((ours) => ours !== way)
-      .map((ours) => `${ours} is ${(own / median(seconds.get(ours) ?? [])).toFixed(1)}× as fast`);
-    const bytes = ((shipped.get(way) ?? 0) / changedBytes).toFixed(2);
-    return {
-      what: `${percent} % changed: ${way}`,
-      value: own,
-      unit: 's',
-      detail: `ships ${bytes}× the changed bytes; ${ratios.join(', ')}`,
-    };
-  });
+  const empty = () => ({ seconds: [], shippedBytes: 0 });
+  const scan: Way = { name: 'scan', work: byScan, ...empty() };
+  const tracked: Way = { name: 'tracked', work: byTracker, ...empty() };
+  const ways = [scan, tracked];
+  for (const { name, rivalOf, prepare, work } of await findPeers()) {
+    await prepare?.(files);
+    ways.push({ name, rivalOf, work: () => work(files), ...empty() });
+  }
+  await measureWays(files, ways, (line) => progress(`${percent} %: ${line}`));
+  const told = (way: Way): string => {
+    const shipped = `ships ${(way.shippedBytes / changedBytes).toFixed(3)}× the changed blocks`;
+    const rivals = [scan, tracked].filter(({ name }) => way.rivalOf === 'both' || way.rivalOf === name);
+    const ratios = rivals.map((ours) => `${ours.name} is ${ratioOf(way, ours).toFixed(1)}× as fast`);
+    return [shipped, ...ratios].join('; ');
+  };
+  return ways.map((way) => ({
+    what: `${percent} % changed: ${way.name}`,
+    value: median(way.seconds),
+    unit: 's',
+    detail: told(way),
+  }));
 }
 
 export async function benchChanges(progress: (line: string) => void): Promise<Measurement[]> {

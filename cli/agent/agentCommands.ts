@@ -14,6 +14,7 @@ import packageJson from '../../package.json' with { type: 'json' };
 import { NegativeResult } from '../failure.ts';
 import { formatBytes, formatFacts } from '../humanText.ts';
 import { pathOf, print, readStdin, type Io } from '../io.ts';
+import { startLiveAgent } from './liveAgent.ts';
 import { formatTable } from '../table.ts';
 
 export interface AgentOptions {
@@ -30,14 +31,16 @@ const configOf = (io: Io, { config }: AgentOptions): Promise<AgentConfig> => rea
 /** Runs until the signal; an interrupt is the normal end. Throws AgentError. */
 export async function runAgent(io: Io, options: AgentOptions): Promise<void> {
   const config = await configOf(io, options);
-  const log = (message: string): void => {
-    const line =
-      options.json === true
-        ? JSON.stringify({ at: new Date().toISOString(), message })
-        : `${new Date().toISOString()} ${message}`;
-    io.stderr.write(`${line}\n`);
-  };
-  await runDaemon({ config, signal: io.signal, log });
+  if (options.json === true) {
+    const log = (message: string): void =>
+      void io.stderr.write(`${JSON.stringify({ at: new Date().toISOString(), message })}\n`);
+    return runDaemon({ config, signal: io.signal, log });
+  }
+  const { log, onStatus, end } = startLiveAgent(io);
+  await runDaemon({
+    ...{ config, signal: io.signal, onStatus },
+    log: (message) => log(`${new Date().toISOString()} ${message}`),
+  }).finally(end);
 }
 
 function activityText({ activity }: AgentStatus['items'][number]): string {

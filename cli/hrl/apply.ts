@@ -96,7 +96,7 @@ export async function applyLog(
   } catch (error) {
     throw writeError(error, raw, again);
   } finally {
-    progress.end();
+    await progress.end();
     await handle.close();
   }
   const { writtenBytes, clearedBytes } = result;

@@ -62,9 +62,9 @@ export async function openChain(
       ...(diskSize === undefined ? {} : { diskSizeBytes: diskSize }),
       ...(previous === undefined ? {} : { previousUniqueId: previous }),
       signal: io.signal,
-    }).finally(() => {
+    }).finally(async () => {
       isVerifying = false;
-      progress.end();
+      await progress.end();
     });
     const paths = opened.map(({ path }) => path);
     return { ...chain, paths, inputBytes, [Symbol.asyncDispose]: closeAll };

@@ -1,8 +1,9 @@
 // `lifeboat job …`.
 import * as z from 'zod';
-import type { Io } from '../io.ts';
+import { print, type Io } from '../io.ts';
 import { NegativeResult } from '../failure.ts';
-import { Management, firstErrorOf, type ArmResource } from './management.ts';
+import { startJobProgress } from './jobProgress.ts';
+import { Management, firstErrorOf, isEnded, type ArmResource } from './management.ts';
 import {
   cell,
   paragraph,
@@ -15,8 +16,6 @@ import {
   type ShowOptions,
 } from './show.ts';
 
-const ended = ['Succeeded', 'CompletedWithInformation', 'Failed', 'Cancelled', 'CompletedWithErrors'];
-const isEnded = ({ properties }: ArmResource): boolean => ended.includes(String(properties['state']));
 const tasks = z
   .array(
     z.looseObject({
@@ -90,18 +89,32 @@ export async function showJob(io: Io, jobId: string, options: ShowOptions): Prom
   });
 }
 
-/** Shows the job until it ends; exit code 1 unless it succeeded. */
-export async function watchJob(io: Io, jobId: string, options: ShowOptions): Promise<void> {
-  const management = await Management.connect(io, options);
-  const job = await show(
+/** One document every two seconds. */
+async function printJobs(io: Io, management: Management, jobId: string): Promise<ArmResource> {
+  return show(
     io,
-    { ...options, watch: true },
+    { json: true, watch: true },
     {
       load: () => management.getResource(management.path('replicationJobs', jobId)),
       text: jobText,
       isOver: isEnded,
     },
   );
+}
+
+/** A live picture, and at the end the whole job. */
+async function follow(io: Io, management: Management, jobId: string): Promise<ArmResource> {
+  const progress = startJobProgress(io, management, false);
+  const job = await management.followJob(jobId, progress.see).finally(progress.end);
+  await print(io, jobText(job));
+  return job;
+}
+
+/** Shows the job until it ends; exit code 1 unless it succeeded. */
+export async function watchJob(io: Io, jobId: string, options: ShowOptions): Promise<void> {
+  const management = await Management.connect(io, options);
+  const job =
+    options.json === true ? await printJobs(io, management, jobId) : await follow(io, management, jobId);
   if (!['Succeeded', 'CompletedWithInformation'].includes(String(job.properties['state'])))
     throw new NegativeResult();
 }

@@ -18,6 +18,18 @@ export type ArmResource = z.infer<typeof armResource>;
 const anyObject = z.record(z.string(), z.unknown());
 const pageOf = z.object({ value: z.array(z.unknown()), nextLink: z.string().nullish() });
 
+const operationStatus = z.looseObject({ percentComplete: z.number().nullable().catch(null) });
+const withSteps = z.looseObject({ tasks: z.array(z.looseObject({ state: z.string() })).catch([]) });
+const endedStates = new Set([
+  'Succeeded',
+  'CompletedWithInformation',
+  'Failed',
+  'Cancelled',
+  'CompletedWithErrors',
+]);
+
+export const isEnded = ({ properties }: ArmResource): boolean => endedStates.has(String(properties['state']));
+
 type Method = 'GET' | 'PUT' | 'POST' | 'PATCH' | 'DELETE';
 
 export interface AnsweredJob {
@@ -76,26 +88,36 @@ export class Management {
     return { jobId, body: answer.body };
   }
 
-  /** The job when it has ended; `onChange` sees it on the way. Throws AgentError `OperationFailed`. */
-  async waitForJob(
+  /** The job when it has ended, however it did; `onLook` sees it on the way, too. */
+  async followJob(
     jobId: string,
-    onChange: (job: ArmResource) => void = () => undefined,
+    onLook: (job: ArmResource) => Promise<void> = () => Promise.resolve(),
   ): Promise<ArmResource> {
-    for (let pauseMs = 300; ; pauseMs = Math.min(2 * pauseMs, 5000)) {
+    for (let pauseMs = 300; ; pauseMs = Math.min(2 * pauseMs, 2000)) {
       const job = await this.getResource(this.path('replicationJobs', jobId));
-      onChange(job);
-      const state = String(job.properties['state']);
-      if (state === 'Succeeded' || state === 'CompletedWithInformation') return job;
-      if (['Failed', 'Cancelled', 'CompletedWithErrors'].includes(state)) {
-        const message = `Job ${jobId} (${String(job.properties['friendlyName'])}) ended as ${state}: ${firstErrorOf(job)}`;
-        throw new AgentError(
-          'OperationFailed',
-          message,
-          'See lifeboat job show for its steps and what to do.',
-        );
-      }
+      if (isEnded(job)) return job;
+      await onLook(job);
       await sleep(pauseMs, undefined, { signal: this.#signal });
     }
+  }
+
+  /** As `followJob`. Throws AgentError `OperationFailed` when the job did not succeed. */
+  async waitForJob(jobId: string, onLook?: (job: ArmResource) => Promise<void>): Promise<ArmResource> {
+    const job = await this.followJob(jobId, onLook);
+    const state = String(job.properties['state']);
+    if (state === 'Succeeded' || state === 'CompletedWithInformation') return job;
+    const message = `Job ${jobId} (${String(job.properties['friendlyName'])}) ended as ${state}: ${firstErrorOf(job)}`;
+    throw new AgentError('OperationFailed', message, 'See lifeboat job show for its steps and what to do.');
+  }
+
+  /** How much of a running job is done, as the service or its steps say. */
+  async percentOf({ name, properties }: ArmResource): Promise<number> {
+    const path = this.path('replicationOperationStatus', name);
+    const { percentComplete } = operationStatus.parse(await this.get(path));
+    if (percentComplete !== null) return percentComplete;
+    const { tasks } = withSteps.parse(properties);
+    const done = tasks.filter(({ state }) => endedStates.has(state)).length;
+    return (100 * done) / Math.max(1, tasks.length);
   }
 
   /** The protected item of that name, whatever its site. Throws AgentError `NotAssigned` that names the others. */

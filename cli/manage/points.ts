@@ -5,6 +5,7 @@ import { formatBytes, formatFacts } from '../humanText.ts';
 import { pathOf, print, type Io } from '../io.ts';
 import { startProgress } from '../progress.ts';
 import { downloadSnapshot, type ImageKind } from './downloadSnapshot.ts';
+import { startJobProgress } from './jobProgress.ts';
 import { requireStorage } from './login.ts';
 import { Management, type ArmResource } from './management.ts';
 import { cell, finishJob, moment, show, tableOr, type JobOptions, type ShowOptions } from './show.ts';
@@ -56,7 +57,8 @@ export async function verifyPoint(io: Io, name: string, options: JobOptions): Pr
   if (options.wait === false || begun.jobId === undefined) return finishJob(io, options, management, begun);
   if (options.json !== true)
     io.stderr.write('The source digests its next cycle; this may take as long as reading the disks.\n');
-  const job = await management.waitForJob(begun.jobId);
+  const progress = startJobProgress(io, management, options.json === true);
+  const job = await management.waitForJob(begun.jobId, progress.see).finally(progress.end);
   const points = await management.listResources(`${item.id}/recoveryPoints`);
   const checked = points.find((point) => verdictOf(point) !== '-');
   const verdict = checked ? verdictOf(checked) : 'unknown';

@@ -1,8 +1,9 @@
 // How resources are printed: one JSON document, or text that fits a terminal; once, or again and again.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { print, type Io } from '../io.ts';
-import { formatFacts } from '../humanText.ts';
+import { formatDuration, formatFacts } from '../humanText.ts';
 import { formatTable } from '../table.ts';
+import { startJobProgress } from './jobProgress.ts';
 import type { Management } from './management.ts';
 import type { ServiceOptions } from './login.ts';
 
@@ -45,11 +46,7 @@ export function moment(value: unknown): string {
 
 /** `1 h 5 min`, of seconds. */
 export function duration(seconds: unknown): string {
-  if (typeof seconds !== 'number') return '-';
-  if (seconds < 120) return `${Math.round(seconds)} s`;
-  const minutes = Math.round(seconds / 60);
-  if (minutes < 120) return `${minutes} min`;
-  return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+  return typeof seconds === 'number' ? formatDuration(seconds) : '-';
 }
 
 export function tableOr(
@@ -119,12 +116,8 @@ export async function finishJob(
     await print(io, options.json === true ? `${JSON.stringify({ jobId })}\n` : text);
     return;
   }
-  let shown = '';
-  const job = await management.waitForJob(jobId, ({ properties }) => {
-    const state = String(properties['stateDescription'] ?? properties['state']);
-    if (options.json !== true && state !== shown) io.stderr.write(`${jobId}: ${state}\n`);
-    shown = state;
-  });
+  const progress = startJobProgress(io, management, options.json === true);
+  const job = await management.waitForJob(jobId, progress.see).finally(progress.end);
   await print(
     io,
     options.json === true
