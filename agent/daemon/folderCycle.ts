@@ -1,6 +1,7 @@
 // Cycles of a machine whose logs are made by somebody else: the next log of every disk is one cycle.
 import type { Assignment } from '../serviceClient.ts';
 import { checkLog, findNextLog, listClosedLogs } from '../track/hrlFolder/logFolder.ts';
+import { newCycleTrace } from '../upload/cycleTrace.ts';
 import { copiedDisks, type ItemContext } from './itemContext.ts';
 import type { PendingLog } from './itemState.ts';
 import { removeFile } from './stateFiles.ts';
@@ -30,7 +31,18 @@ export async function takeCycle(
   const cycle = assignment.nextCycle ?? 0;
   const takenAt = new Date(takenAtMs).toISOString();
   await state.update({
-    pending: { cycle, generation: null, reference: `cycle-${cycle}`, takenAt, consistency: 'crash', logs, sizes: {} },
+    pending: {
+      ...{
+        cycle,
+        generation: null,
+        reference: `cycle-${cycle}`,
+        takenAt,
+        consistency: 'crash',
+        logs,
+        sizes: {},
+      },
+      traceparent: newCycleTrace(),
+    },
     lastFrozenAt: takenAt,
   });
   log(`${item}: cycle ${cycle} is ${logs.length} logs of ${takenAt}`);
