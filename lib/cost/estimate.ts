@@ -62,14 +62,24 @@ const hoursPerMonth = daysPerMonth * 24;
 const mergeMiBPerSecond = 60;
 /** Start, checks, lock, rows and snapshots of a cycle, on top of its data. */
 const cycleSeconds = 1.5;
-/** Requests of a cycle, apart from those that carry data: counted. */
-const perCycle = { tables: 15, writes: 3, reads: 8 };
+/** Requests of a cycle, apart from those that carry data: counted. Listings are paid as writes, and the log's folder is listed three times. */
+const perCycle = { tables: 15, writes: 6, reads: 5 };
 /** And for each of its disks. */
 const perCycleAndDisk = { tables: 0, writes: 4, reads: 6 };
 /** A log is read in pieces of this size, twice: to check it, and to merge it. */
 const readMiB = 8;
-/** Six timers look every minute, one every five. An execution is paid for a second at least. */
-const timer = { executions: (6.2 * secondsPerMonth) / 60, seconds: 1 };
+/**
+ * What the timers do in a minute in which nothing is due: two run, one more every five minutes and three every hour. Each timer has
+ * instances of its own on Flex Consumption, and is paid for a second at least. The host reads and writes
+ * the times of each run in its own account.
+ */
+export const idleMinute = {
+  executions: 2 + 1 / 5 + 3 / 60,
+  seconds: 1,
+  tableRequests: 7,
+  blobLists: 1,
+};
+const minutesPerMonth = secondsPerMonth / 60;
 /** Text that a cycle leaves in the logs. */
 const logKiBPerCycle = 4;
 const alerts = { log: 5, metric: 1 };
@@ -147,10 +157,13 @@ function requestLines(
   prices: Prices,
 ): CostLine[] {
   const pageWrites = (churnGiBPerMonth * 2 ** 20) / input.writeKiB;
-  const writes = pageWrites + cycles * (perCycle.writes + disks * perCycleAndDisk.writes);
+  const idleWrites = minutesPerMonth * (idleMinute.blobLists + idleMinute.executions);
+  const writes = pageWrites + cycles * (perCycle.writes + disks * perCycleAndDisk.writes) + idleWrites;
   const dataReads = (2 * churnGiBPerMonth * 1024) / readMiB;
-  const reads = dataReads + cycles * (perCycle.reads + disks * perCycleAndDisk.reads);
-  const tables = cycles * (perCycle.tables + disks * perCycleAndDisk.tables);
+  const idleReads = minutesPerMonth * idleMinute.executions;
+  const reads = dataReads + cycles * (perCycle.reads + disks * perCycleAndDisk.reads) + idleReads;
+  const idleTables = minutesPerMonth * idleMinute.tableRequests;
+  const tables = cycles * (perCycle.tables + disks * perCycleAndDisk.tables) + idleTables;
   const requests = (what: string, quantity: number, price10k: number): CostLine => ({
     ...{ what, quantity, unit: 'requests' },
     monthly: (quantity / 10_000) * price10k,
@@ -168,10 +181,11 @@ function computeLines(
   prices: Prices,
 ): CostLine[] {
   const mergeSeconds = (churnGiBPerMonth * 1024) / mergeMiBPerSecond;
-  const seconds = cycles * cycleSeconds + mergeSeconds + timer.executions * timer.seconds;
+  const timerExecutions = minutesPerMonth * idleMinute.executions;
+  const seconds = cycles * cycleSeconds + mergeSeconds + timerExecutions * idleMinute.seconds;
   const gibSeconds = Math.max(0, seconds * input.memoryGiB - prices.freeGiBSeconds);
   const events = cycles * disks;
-  const executions = Math.max(0, events + timer.executions - prices.freeExecutions);
+  const executions = Math.max(0, events + timerExecutions - prices.freeExecutions);
   const chargedEvents = Math.max(0, events - prices.freeEvents);
   return [
     {

@@ -42,8 +42,12 @@ describe('estimateCost', () => {
     expect(lineOf(estimate, 'replicas')).toMatchObject({ quantity: 50, monthly: 50 * 0.045 });
     expect(lineOf(estimate, 'recovery points').quantity).toBe(20);
     expect(lineOf(estimate, 'deleted logs')).toMatchObject({ quantity: 70, monthly: 70 * 0.0184 });
-    // 10 GiB a day in writes of 1 MiB, and 288 cycles a day with 7 other writes each.
-    expect(lineOf(estimate, 'blob writes').quantity).toBeCloseTo(30.4 * (10_240 + 288 * 7), 3);
+    // 10 GiB a day in writes of 1 MiB, and 288 cycles a day with 10 other writes and listings each; timers list once a minute, and
+    // the host notes each of their 2.25 runs.
+    expect(lineOf(estimate, 'blob writes').quantity).toBeCloseTo(
+      30.4 * (10_240 + 288 * 10 + 1440 * (1 + 2.25)),
+      3,
+    );
     // One machine stays within the free grants.
     for (const what of ['events', 'logs and metrics']) expect(lineOf(estimate, what).monthly).toBe(0);
     expect(lineOf(estimate, 'alerts').monthly).toBeCloseTo(7.6);
