@@ -1,6 +1,7 @@
 // How an activity meets its orchestrator: errors that retrying cannot mend come back as data, transient ones are thrown so
 // that the retry policy runs the activity again, and a job that must stop is told so.
 import { LifeboatError, toErrorRecord } from '../../lib/errors.ts';
+import type { ErrorRecord } from '../../lib/errors.ts';
 import { findJob } from '../../lib/jobs/jobStore.ts';
 import { jobGate } from '../../lib/protection/itemJobs.ts';
 import type { ItemJob, PlanJob } from '../../lib/protection/orchestrations.ts';
@@ -59,15 +60,23 @@ async function run(
       await wakePlan(context, limits.orchestrations, input.plan);
     return { ok: true, value };
   } catch (error) {
-    if (error instanceof LifeboatError && error.kind === 'transient') {
-      const { code } = error;
-      telemetryOf(context).record('lifeboat.retry', 1, { code });
-      const told = { ...idsOf(input), code };
-      telemetryOf(context).event('work.retried', `${name} will be tried again`, told);
-      throw error;
-    }
-    context.log(`${name} failed: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
-    const errors = error instanceof FailedChecks ? error.errors : [toErrorRecord(error)];
-    return { ok: false, errors };
+    return { ok: false, errors: errorsOf(context, name, input, error) };
   }
+}
+
+/** What the orchestrator is told. Throws transient errors: the activity runs again. */
+function errorsOf(
+  context: ReplicationContext,
+  name: ActivityName,
+  input: ActivityInput,
+  error: unknown,
+): readonly ErrorRecord[] {
+  if (error instanceof LifeboatError && error.kind === 'transient') {
+    const { code } = error;
+    telemetryOf(context).record('lifeboat.retry', 1, { code });
+    telemetryOf(context).event('work.retried', `${name} will be tried again`, { ...idsOf(input), code });
+    throw error;
+  }
+  context.log(`${name} failed: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+  return error instanceof FailedChecks ? error.errors : [toErrorRecord(error)];
 }

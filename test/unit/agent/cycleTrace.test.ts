@@ -42,7 +42,7 @@ async function assignmentOf(nextCycle: number): Promise<Assignment> {
     const url = await storage.signer.deltaWriteUrl(blobName, inAnHour);
     const delta = { blobName, isUploaded: false, previousUniqueId: null, metadata: { kind: 'delta' } };
     return {
-      ...{ disk, name: disk, sizeBytes: 1_048_576 },
+      ...{ disk, name: disk, sizeBytes: 1_048_576, joinedAtCycle: 0 },
       initialReplication: { state: 'complete', blobName: '', blobSizeBytes: 0, isQueued: false },
       delta: { ...delta, uploadUrl: url, blocksUrl: url, expiresAt: inAnHour.toISOString() },
     };

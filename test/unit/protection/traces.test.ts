@@ -35,7 +35,7 @@ it('an activity that will be tried again is counted and told, in the trace of it
   const request = { ...lifecycle.context, telemetry: { ...telemetry, traceparent: () => traceparent } };
   const idle = { start: async () => undefined, raiseEvent: async () => undefined };
   const { id: jobId } = await repairReplication(request, idle, item);
-  const limits = { stopAt: new Date(8.64e15) };
+  const limits = { stopAt: new Date(8.64e15), orchestrations: idle };
   const context = { ...lifecycle.context, telemetry, fault };
   await expect(runActivity(context, 'beginResync', { item, jobId }, limits)).rejects.toThrow('gone');
   const attributes = { code: 'StorageUnavailable' };
