@@ -131,6 +131,17 @@ describe('the export', () => {
     expect(JSON.stringify(foreign)).toContain(received?.data.baseData.id);
   });
 
+  it('keeps whole traces by their id where the setting says so, whatever the uploader wants', async () => {
+    const half = { OTEL_TRACES_SAMPLER: 'traceidratio', OTEL_TRACES_SAMPLER_ARG: '0.5' };
+    await startExport({ ...environment, ...half }, ingestion);
+    const telemetry = telemetryFor(new InvocationContext());
+    const trace = (digit: string) => `00-${digit.repeat(32)}-00f067aa0ba902b7-01`;
+    for (const digit of ['1', 'f', '1', 'f'])
+      await telemetry.span('lifeboat.cycle.apply', { causes: [trace(digit)] }, async () => undefined);
+    await stopExport();
+    expect(spansOf().map(({ tags }) => tags['ai.operation.id'])).toEqual(['1'.repeat(32), '1'.repeat(32)]);
+  });
+
   it('a failure marks the span and comes through', async () => {
     await start();
     const failure = new LifeboatError('FenceLost', 'somebody else');
