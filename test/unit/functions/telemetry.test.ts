@@ -1,5 +1,6 @@
 // What leaves the process: a stand-in for the ingestion endpoint of Application Insights keeps every envelope.
 import { InvocationContext } from '@azure/functions';
+import { createHash } from 'node:crypto';
 import { gunzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { ExportHttpClient } from '../../../functions/azureMonitor.ts';
@@ -135,11 +136,21 @@ describe('the export', () => {
     const half = { OTEL_TRACES_SAMPLER: 'traceidratio', OTEL_TRACES_SAMPLER_ARG: '0.5' };
     await startExport({ ...environment, ...half }, ingestion);
     const telemetry = telemetryFor(new InvocationContext());
-    const trace = (digit: string) => `00-${digit.repeat(32)}-00f067aa0ba902b7-01`;
-    for (const digit of ['1', 'f', '1', 'f'])
-      await telemetry.span('lifeboat.cycle.apply', { causes: [trace(digit)] }, async () => undefined);
+    const ids = Array.from({ length: 40 }, (_, index) =>
+      createHash('sha256').update(String(index)).digest('hex').slice(0, 32),
+    );
+    for (const id of [...ids, ...ids])
+      await telemetry.span(
+        'lifeboat.cycle.apply',
+        { causes: [`00-${id}-${uploadSpanId}-01`] },
+        async () => 0,
+      );
     await stopExport();
-    expect(spansOf().map(({ tags }) => tags['ai.operation.id'])).toEqual(['1'.repeat(32), '1'.repeat(32)]);
+    const kept = spansOf().map(({ tags }) => tags['ai.operation.id'] ?? '');
+    // Two spans of each trace that is kept, none of the others.
+    expect(kept.sort()).toEqual([...new Set(kept)].flatMap((id) => [id, id]));
+    expect(new Set(kept).size).toBeGreaterThan(8);
+    expect(new Set(kept).size).toBeLessThan(32);
   });
 
   it('a failure marks the span and comes through', async () => {
