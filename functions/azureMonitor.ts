@@ -5,7 +5,11 @@ import { AzureMonitorMetricExporter, AzureMonitorTraceExporter } from '@azure/mo
 import type { AzureMonitorExporterOptions } from '@azure/monitor-opentelemetry-exporter';
 import { resourceFromAttributes } from '@opentelemetry/resources';
 import { AggregationType, MeterProvider, PeriodicExportingMetricReader } from '@opentelemetry/sdk-metrics';
-import { BasicTracerProvider, BatchSpanProcessor } from '@opentelemetry/sdk-trace-base';
+import {
+  BasicTracerProvider,
+  BatchSpanProcessor,
+  TraceIdRatioBasedSampler,
+} from '@opentelemetry/sdk-trace-base';
 import { managedIdentity } from '../lib/storage/azure/identity.ts';
 import { metricCatalogue, metricDefinition } from '../lib/telemetry/names.ts';
 import type { MetricName } from '../lib/telemetry/names.ts';
@@ -30,6 +34,13 @@ function credentialOf(environment: NodeJS.ProcessEnv) {
   if (!/(^|;)\s*Authorization\s*=\s*AAD\s*(;|$)/i.test(text)) return {};
   const [, , clientId] = /(^|;)\s*ClientId\s*=\s*([^;\s]+)/i.exec(text) ?? [];
   return { credential: managedIdentity(clientId === undefined ? {} : { clientId }) };
+}
+
+/** The part of the traces that is kept: whole ones, by their id, so that all instances agree. All without the setting. */
+function samplerOf({ OTEL_TRACES_SAMPLER: kind, OTEL_TRACES_SAMPLER_ARG: argument }: NodeJS.ProcessEnv) {
+  const ratio = Number(argument ?? '1');
+  if (kind !== 'traceidratio' || !(ratio >= 0 && ratio <= 1)) return {};
+  return { sampler: new TraceIdRatioBasedSampler(ratio) };
 }
 
 type Instrument = (value: number, attributes: Record<string, string>) => void;
@@ -68,6 +79,7 @@ export function startAzureMonitor(
   });
   const tracing = new BasicTracerProvider({
     resource,
+    ...samplerOf(environment),
     spanProcessors: [new BatchSpanProcessor(new AzureMonitorTraceExporter(options))],
   });
   const metering = new MeterProvider({

@@ -3,7 +3,7 @@
 import { app } from '@azure/functions';
 import type { InvocationContext } from '@azure/functions';
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { ROOT_CONTEXT, SpanStatusCode, TraceFlags, trace } from '@opentelemetry/api';
+import { ROOT_CONTEXT, SpanStatusCode, TraceFlags, isSpanContextValid, trace } from '@opentelemetry/api';
 import type { Context, Link, Span, SpanContext } from '@opentelemetry/api';
 import { toErrorRecord } from '../lib/errors.ts';
 import { MetricTable } from '../lib/telemetry/metricTable.ts';
@@ -48,6 +48,9 @@ app.hook.appStart(() => {
 });
 app.hook.appTerminate(stopExport);
 
+/** Without the export: its spans are of nobody and only carry the trace on, into rows and log lines. */
+const untraced = trace.getTracer('lifeboat');
+
 function remote(traceparent: string | undefined): SpanContext | undefined {
   const parsed = parseTraceparent(traceparent);
   if (!parsed) return undefined;
@@ -55,28 +58,48 @@ function remote(traceparent: string | undefined): SpanContext | undefined {
   return { traceId, spanId, traceFlags: isSampled ? TraceFlags.SAMPLED : TraceFlags.NONE, isRemote: true };
 }
 
+/** The host's trace of the invocation. Whether its own spans are kept says nothing about ours. */
+function aroundInvocation(traceparent: string | undefined): Context {
+  const found = remote(traceparent);
+  if (!found) return ROOT_CONTEXT;
+  return trace.setSpanContext(ROOT_CONTEXT, { ...found, traceFlags: TraceFlags.SAMPLED });
+}
+
 const idAttributes = (ids: TelemetryIds = {}): Record<string, string | number> =>
   Object.fromEntries(
     Object.entries(ids).map(([name, value]) => [`lifeboat.${name}`, value as string | number]),
   );
 
+const isSame = (one: SpanContext, other: SpanContext): boolean =>
+  one.traceId === other.traceId && one.spanId === other.spanId;
+
+/** Where a span belongs: the trace goes on where the first cause began it; all else that led to it is linked. */
+function placeOf(
+  causes: readonly (string | undefined)[],
+  around: Context,
+): { parent: Context; links: Link[] } {
+  const [cause, ...others] = causes.map(remote).filter((context) => context !== undefined);
+  if (!cause) return { parent: around, links: [] };
+  const running = trace.getSpanContext(around);
+  const goesOn = running?.traceId === cause.traceId;
+  const linked = [
+    ...others.filter((other) => !isSame(other, cause)),
+    ...(running && !goesOn ? [running] : []),
+  ];
+  return {
+    parent: goesOn ? around : trace.setSpanContext(ROOT_CONTEXT, cause),
+    links: linked.map((context): Link => ({ context })),
+  };
+}
+
 function openSpan(
   name: SpanName,
   { ids, attributes, causes = [] }: SpanOptions,
-): [Span, Context] | undefined {
-  if (!ready) return undefined;
-  const [cause, ...others] = causes.map(remote).filter((context) => context !== undefined);
-  const current = running.getStore() ?? ROOT_CONTEXT;
-  const around = trace.getSpanContext(current);
-  // The trace goes on where the cause began it; what runs around it is linked, so that neither is lost.
-  const linked = cause && around ? [...others, around] : others;
-  const links = linked.map((context): Link => ({ context }));
-  const parent = cause ? trace.setSpanContext(ROOT_CONTEXT, cause) : current;
-  const span = ready.tracer.startSpan(
-    name,
-    { attributes: { ...idAttributes(ids), ...attributes }, links },
-    parent,
-  );
+  around: Context,
+): [Span, Context] {
+  const { parent, links } = placeOf(causes, around);
+  const tracer = ready?.tracer ?? untraced;
+  const span = tracer.startSpan(name, { attributes: { ...idAttributes(ids), ...attributes }, links }, parent);
   return [span, trace.setSpan(parent, span)];
 }
 
@@ -86,17 +109,19 @@ function logLine(name: string, message: string, fields: object): string {
 
 /** Telemetry whose log lines belong to this invocation, and whose first span belongs to the host's trace of it. */
 export function telemetryFor(invocation: InvocationContext): Telemetry {
-  const hostTrace = invocation.traceContext?.traceParent ?? undefined;
+  const outermost = aroundInvocation(invocation.traceContext?.traceParent ?? undefined);
+  const now = (): Context => running.getStore() ?? outermost;
+  const spanNow = (): SpanContext | undefined => {
+    const context = trace.getSpanContext(now());
+    return context && isSpanContextValid(context) ? context : undefined;
+  };
   return {
     record(metric, value, attributes) {
       metricTable.record(metric, value, attributes);
       ready?.record(metric, value, attributes);
     },
     async span(name, options, work) {
-      const causes = running.getStore() ? options.causes : [...(options.causes ?? []), hostTrace];
-      const opened = openSpan(name, { ...options, ...(causes ? { causes } : {}) });
-      if (!opened) return work({ set: () => undefined });
-      const [span, context] = opened;
+      const [span, context] = openSpan(name, options, now());
       try {
         return await running.run(context, () =>
           work({ set: (attributes) => span.setAttributes(attributes) }),
@@ -110,13 +135,14 @@ export function telemetryFor(invocation: InvocationContext): Telemetry {
       }
     },
     traceparent() {
-      const context = trace.getSpanContext(running.getStore() ?? ROOT_CONTEXT);
+      const context = spanNow();
       if (!context) return undefined;
       const { traceId, spanId, traceFlags } = context;
       return formatTraceparent({ traceId, spanId, isSampled: (traceFlags & TraceFlags.SAMPLED) !== 0 });
     },
     event(name, message, ids) {
-      const line = logLine(name, message, ids);
+      const trace = spanNow()?.traceId;
+      const line = logLine(name, message, trace === undefined ? ids : { trace, ...ids });
       const level = eventLevels[name];
       if (level === 'error') invocation.error(line);
       else if (level === 'warning') invocation.warn(line);

@@ -127,6 +127,7 @@ module keyVault 'modules/keyVault.bicep' = {
     adminKey: adminKey
     isPrivate: vnetEnabled
     allowedIpRanges: ipRanges
+    workspaceId: monitoring.outputs.workspaceId
   }
 }
 

@@ -5,9 +5,9 @@ import { build } from 'esbuild';
 import { copyFileSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { app, at, bundleLimitBytes } from './appBundle.mjs';
-import { digestOf, filesOf, loadMs, problemsOf } from './package/checks.mjs';
-import { bundledPackages } from './package/contents.mjs';
+import { app, at, bundleLimitBytes, startLimitBytes } from './appBundle.mjs';
+import { digestOf, filesOf, loadTimes, problemsOf } from './package/checks.mjs';
+import { bundledPackages, startOf } from './package/contents.mjs';
 import { billOfMaterials, licenceList } from './package/documents.mjs';
 
 const loadLimitMs = 250;
@@ -42,18 +42,23 @@ write('sbom.cdx.json', toJson(billOfMaterials(product, packages)));
 
 const code = filesOf(folder).filter((file) => file.startsWith('app/'));
 const sizeBytes = code.reduce((sum, file) => sum + statSync(join(folder, file)).size, 0);
-const problems = problemsOf(folder);
+const start = startOf(metafile);
+const problems = [...problemsOf(folder), ...start.problems];
 if (sizeBytes > bundleLimitBytes)
   problems.push(`the code has ${sizeBytes} bytes, the limit is ${bundleLimitBytes}`);
+if (start.sizeBytes > startLimitBytes)
+  problems.push(`a start loads ${start.sizeBytes} bytes of code, the limit is ${startLimitBytes}`);
 
 console.log(`${folder}: ${filesOf(folder).length} files, ${packages.length} packages inside`);
 console.log(`sha256 of the package: ${digestOf(folder)}`);
 console.log(`size: ${sizeBytes} bytes of code in ${code.length} files, the limit is ${bundleLimitBytes}`);
+console.log(`start: ${start.sizeBytes} bytes of code are loaded, the limit is ${startLimitBytes}`);
 if (!options['skip-load']) {
-  // A time depends on the machine and what else it does: it is told, not judged.
-  const median = loadMs(join(folder, 'app', 'index.mjs'));
-  const verdict = median <= loadLimitMs ? 'within' : 'OVER';
-  console.log(`load: ${median.toFixed(0)} ms at the median, ${verdict} the budget of ${loadLimitMs} ms`);
+  // A time depends on the machine and what else it does: it is told, not judged. What a start loads is judged above.
+  const { wallMs, cpuMs } = loadTimes(join(folder, 'app', 'index.mjs'));
+  const verdict = wallMs <= loadLimitMs ? 'within' : 'OVER';
+  const text = `${wallMs.toFixed(0)} ms at the median (${cpuMs.toFixed(0)} ms of the processor)`;
+  console.log(`load: ${text}, ${verdict} the budget of ${loadLimitMs} ms`);
 }
 for (const problem of problems) console.error(`FAIL ${problem}`);
 process.exit(problems.length > 0 ? 1 : 0);

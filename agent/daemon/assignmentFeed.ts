@@ -8,11 +8,22 @@ const freshMs = 200;
 export class AssignmentFeed {
   readonly #client: ServiceClient;
   readonly #site: string;
+  /** Of this process, so that hosts do not ask in step. */
+  readonly #phaseMs = Math.random() * 3_600_000;
   #last: { atMs: number; answer: Promise<Map<string, Assignment>> } | undefined;
 
   constructor(client: ServiceClient, site: string) {
     this.#client = client;
     this.#site = site;
+  }
+
+  /**
+   * When to look again if nothing presses, half to one and a half `pollMs` from now: the same moment for all items of this process,
+   * so that one request answers them all.
+   */
+  nextLook(pollMs: number, now = Date.now()): Date {
+    const looks = Math.floor((now + pollMs / 2 - this.#phaseMs) / pollMs) + 1;
+    return new Date(looks * pollMs + this.#phaseMs);
   }
 
   /** All of the site, by item. Throws as the client. */

@@ -165,7 +165,7 @@ const config = z
     /** Seconds between two reports of the inventory: the heartbeat. */
     heartbeatSeconds: z.number().min(1).max(3600).default(60),
     /** Seconds between two looks at the service while there is nothing to do. */
-    pollSeconds: z.number().min(0.1).max(600).default(5),
+    pollSeconds: z.number().min(0.1).max(600).default(15),
     pageWrites: z.number().int().min(1).max(64).default(4),
     machines: z.array(machine).min(1),
   })

@@ -4,6 +4,7 @@ import { writeDeltaLog } from '../deltaLog.ts';
 import { readExtents, totalsOfExtents } from '../extents.ts';
 import type { Assignment, DiskAssignment } from '../serviceClient.ts';
 import type { FrozenCycle } from '../track/tracker.ts';
+import { newCycleTrace } from '../upload/cycleTrace.ts';
 import { copyAddedDisks, joiningDisks } from './addedDisks.ts';
 import { copiedDisks, freeze, frozenDiskOf, sizesOf, type ItemContext } from './itemContext.ts';
 import { logExtents } from './logExtents.ts';
@@ -51,6 +52,7 @@ export function pendingOf(
   return {
     cycle: assignment.nextCycle ?? 0,
     generation: assignment.resync?.generation ?? null,
+    traceparent: newCycleTrace(),
     ...{ reference, consistency, takenAt: takenAt.toISOString(), logs: [...logs] },
     sizes: sizesOf(assignment.disks.filter(({ disk }) => logs.some((log) => log.disk === disk))),
   };

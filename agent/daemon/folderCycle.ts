@@ -1,6 +1,7 @@
 // Cycles of a machine whose logs are made by somebody else: the next log of every disk is one cycle.
 import type { Assignment } from '../serviceClient.ts';
 import { checkLog, endOfChain, findNextLog, listClosedLogs } from '../track/hrlFolder/logFolder.ts';
+import { newCycleTrace } from '../upload/cycleTrace.ts';
 import { copiedDisks, type ItemContext } from './itemContext.ts';
 import type { PendingLog } from './itemState.ts';
 import { removeFile } from './stateFiles.ts';
@@ -33,13 +34,16 @@ export async function takeCycle(
   const takenAt = new Date(takenAtMs).toISOString();
   await state.update({
     pending: {
-      cycle,
-      generation: null,
-      reference: `cycle-${cycle}`,
-      takenAt,
-      consistency: 'crash',
-      logs,
-      sizes: {},
+      ...{
+        cycle,
+        generation: null,
+        reference: `cycle-${cycle}`,
+        takenAt,
+        consistency: 'crash',
+        logs,
+        sizes: {},
+      },
+      traceparent: newCycleTrace(),
     },
     lastFrozenAt: takenAt,
   });

@@ -23,6 +23,8 @@ const pendingCycle = z.strictObject({
   reference: z.string(),
   takenAt: z.iso.datetime(),
   consistency: z.enum(['crash', 'application']),
+  /** The trace of the cycle: what is sent again is of the same one. Cycles that an earlier version cut have none. */
+  traceparent: z.string().optional(),
   logs: z.array(pendingLog),
   /** Of the disks that the logs are of, as the service knew them. */
   sizes: z.record(z.string(), z.number()).default({}),

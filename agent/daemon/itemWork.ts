@@ -88,7 +88,7 @@ async function doDeltas(context: ItemContext, assignment: Assignment, pollMs: nu
     return 'now';
   }
   if (state.current.pending !== null) return ship(context, assignment);
-  const later = Date.now() + pollMs;
+  const later = context.feed.nextLook(pollMs).getTime();
   if (assignment.nextCycle === null || copiedDisks(assignment).length === 0) return { at: new Date(later) };
   const isCut = logFolders
     ? await doFolders(context, assignment, logFolders)
@@ -100,7 +100,7 @@ async function doDeltas(context: ItemContext, assignment: Assignment, pollMs: nu
 
 /** Does one step. May be called again after any failure. */
 export async function workOn(context: ItemContext, assignment: Assignment, pollMs: number): Promise<Next> {
-  const later: Next = { at: new Date(Date.now() + pollMs) };
+  const later: Next = { at: context.feed.nextLook(pollMs) };
   switch (assignment.phase) {
     case 'initialReplication':
       if (context.logFolders) {

@@ -17,6 +17,8 @@ interface Options {
   writeSize: number;
   memory: number;
   softDelete: number;
+  hosts?: number;
+  poll: number;
   private: boolean;
   price: Partial<Prices>;
   json?: boolean;
@@ -80,6 +82,12 @@ export function costCommand(io: Io): Command {
     )
     .addOption(option('--memory <MiB>', 'memory of an instance', parseNumber, 2048))
     .addOption(option('--soft-delete <days>', 'how long deleted blobs are kept', parseNumber, 7))
+    .addOption(
+      new Option('--hosts <n>', 'source hosts (default: one for 20 machines)').argParser<number>((text) =>
+        parseNumber(text),
+      ),
+    )
+    .addOption(option('--poll <seconds>', 'time between two looks of a host', parseNumber, 15))
     .option('--private', 'with a virtual network and private endpoints', false)
     .addOption(
       new Option('--price <name=value>', 'another unit price; may be repeated')
@@ -102,6 +110,7 @@ export function costCommand(io: Io): Command {
             memoryGiB: options.memory / 1024,
             softDeleteDays: options.softDelete,
           },
+          ...{ hosts: options.hosts ?? Math.ceil(options.machines / 20), pollSeconds: options.poll },
           isPrivate: options.private,
         },
         overrides: options.price,

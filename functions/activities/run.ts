@@ -1,9 +1,12 @@
 // How an activity meets its orchestrator: errors that retrying cannot mend come back as data, transient ones are thrown so
 // that the retry policy runs the activity again, and a job that must stop is told so.
 import { LifeboatError, toErrorRecord } from '../../lib/errors.ts';
+import type { ErrorRecord } from '../../lib/errors.ts';
+import { findJob } from '../../lib/jobs/jobStore.ts';
 import { jobGate } from '../../lib/protection/itemJobs.ts';
 import type { ItemJob, PlanJob } from '../../lib/protection/orchestrations.ts';
 import { planGate } from '../../lib/plans/planSteps.ts';
+import { telemetryOf } from '../../lib/replication/context.ts';
 import type { ReplicationContext } from '../../lib/replication/context.ts';
 import type { ActivityName, ActivityResult } from '../../orchestrators/activities.ts';
 import { FailedChecks } from './outcome.ts';
@@ -11,11 +14,39 @@ import type { ActivityLimits } from './outcome.ts';
 import { activityTable, endsPhase, isGated } from './table.ts';
 import { wakePlan } from '../../lib/plans/wake.ts';
 
-/** Runs one activity. Throws transient errors only. */
+/** Runs one activity, in the trace of what began its job. Throws transient errors only. */
 export async function runActivity(
   context: ReplicationContext,
   name: ActivityName,
-  input: (ItemJob & { plan?: unknown }) | PlanJob,
+  input: ActivityInput,
+  limits: ActivityLimits,
+): Promise<ActivityResult<object | null>> {
+  const job = input.jobId;
+  const options = {
+    ids: idsOf(input),
+    attributes: { activity: name },
+    causes: await causesOf(context, job),
+  };
+  return telemetryOf(context).span('lifeboat.activity', options, () => run(context, name, input, limits));
+}
+
+type ActivityInput = (ItemJob & { plan?: unknown }) | PlanJob;
+
+const idsOf = (input: ActivityInput) => ({
+  ...('item' in input ? { item: input.item } : {}),
+  job: input.jobId,
+});
+
+/** A job that cannot be read now is the work's trouble, not that of its telemetry. */
+async function causesOf({ storage }: ReplicationContext, jobId: string): Promise<string[]> {
+  const job = await findJob(storage.jobs, jobId).catch(() => undefined);
+  return typeof job?.traceparent === 'string' ? [job.traceparent] : [];
+}
+
+async function run(
+  context: ReplicationContext,
+  name: ActivityName,
+  input: ActivityInput,
   limits: ActivityLimits,
 ): Promise<ActivityResult<object | null>> {
   try {
@@ -29,9 +60,23 @@ export async function runActivity(
       await wakePlan(context, limits.orchestrations, input.plan);
     return { ok: true, value };
   } catch (error) {
-    if (error instanceof LifeboatError && error.kind === 'transient') throw error;
-    context.log(`${name} failed: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
-    const errors = error instanceof FailedChecks ? error.errors : [toErrorRecord(error)];
-    return { ok: false, errors };
+    return { ok: false, errors: errorsOf(context, name, input, error) };
   }
+}
+
+/** What the orchestrator is told. Throws transient errors: the activity runs again. */
+function errorsOf(
+  context: ReplicationContext,
+  name: ActivityName,
+  input: ActivityInput,
+  error: unknown,
+): readonly ErrorRecord[] {
+  if (error instanceof LifeboatError && error.kind === 'transient') {
+    const { code } = error;
+    telemetryOf(context).record('lifeboat.retry', 1, { code });
+    telemetryOf(context).event('work.retried', `${name} will be tried again`, { ...idsOf(input), code });
+    throw error;
+  }
+  context.log(`${name} failed: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+  return error instanceof FailedChecks ? error.errors : [toErrorRecord(error)];
 }

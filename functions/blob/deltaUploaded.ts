@@ -4,10 +4,19 @@ import { app } from '@azure/functions';
 import type { InvocationContext } from '@azure/functions';
 import { drainOnLadder } from '../../lib/protection/failures.ts';
 import { telemetryOf } from '../../lib/replication/context.ts';
-import { itemOfDelta } from '../../lib/replication/names.ts';
+import { itemOfDelta, parseDeltaName } from '../../lib/replication/names.ts';
+import { traceparentKey, validTraceparents } from '../../lib/telemetry/traceparent.ts';
 import { drainUntil } from '../limits.ts';
 import { replicationContext } from '../services.ts';
 import type { BlobHandle } from './blobClientFactory.ts';
+
+/** What the log's metadata names as its trace, unchecked; the host brings the metadata along. */
+function traceparentOf({ triggerMetadata }: InvocationContext): string | undefined {
+  const metadata = triggerMetadata?.['metadata'];
+  if (typeof metadata !== 'object' || metadata === null) return undefined;
+  const traceparent: unknown = Reflect.get(metadata, traceparentKey);
+  return typeof traceparent === 'string' ? traceparent : undefined;
+}
 
 async function deltaUploaded(handle: BlobHandle, invocation: InvocationContext): Promise<void> {
   // The host falls back to the blob's bytes when it skips deferred binding; that must never go unnoticed.
@@ -22,8 +31,12 @@ async function deltaUploaded(handle: BlobHandle, invocation: InvocationContext):
   const context = await replicationContext(invocation);
   const { outcome, appliedCycles } = await telemetryOf(context).span(
     'lifeboat.delta.received',
-    { ids: { item } },
-    () => drainOnLadder(context, item, { stopAt: drainUntil() }),
+    { ids: parseDeltaName(name) ?? { item }, causes: validTraceparents([traceparentOf(invocation)]) },
+    async (span) => {
+      const report = await drainOnLadder(context, item, { stopAt: drainUntil() });
+      span.set({ 'lifeboat.outcome': report.outcome });
+      return report;
+    },
   );
   invocation.log(`${name}: ${outcome}, applied ${appliedCycles.length} cycles`);
 }

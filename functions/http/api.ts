@@ -2,7 +2,6 @@
 import { app } from '@azure/functions';
 import type { HttpRequest, HttpResponseInit, InvocationContext } from '@azure/functions';
 import * as df from 'durable-functions';
-import { handleRequest } from '../../lib/api/handle.ts';
 import { apiContext } from '../services.ts';
 import { readBytes, readText } from './requestBody.ts';
 
@@ -16,7 +15,11 @@ function addressOf(request: HttpRequest): string {
   return /^[0-9a-fA-F:.[\]]{2,45}$/.test(address) ? address : 'local';
 }
 
+/** The API is a chunk of its own: instances that Flex Consumption starts for uploads, jobs or timers never load it. */
+const loadApi = () => import('../../lib/api/handle.ts');
+
 async function api(request: HttpRequest, invocation: InvocationContext): Promise<HttpResponseInit> {
+  const { handleRequest } = await loadApi();
   const url = new URL(request.url);
   const { status, headers, body, bytes } = await handleRequest(await apiContext(invocation), {
     method: request.method,

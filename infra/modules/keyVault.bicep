@@ -6,6 +6,7 @@ param tags object
 param adminKey string
 param isPrivate bool
 param allowedIpRanges array
+param workspaceId string
 
 resource vault 'Microsoft.KeyVault/vaults@2025-05-01' = {
   name: name
@@ -23,6 +24,16 @@ resource vault 'Microsoft.KeyVault/vaults@2025-05-01' = {
       defaultAction: isPrivate ? 'Deny' : 'Allow'
       ipRules: map(isPrivate ? allowedIpRanges : [], range => { value: range })
     }
+  }
+}
+
+// Who read the key, and who tried.
+resource audit 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
+  scope: vault
+  name: 'to-workspace'
+  properties: {
+    workspaceId: workspaceId
+    logs: [{ categoryGroup: 'audit', enabled: true }]
   }
 }
 

@@ -76,13 +76,14 @@ async function settleEntry(
 }
 
 /**
- * Handles everything of the kind that is due. Safe to run twice at once: handlers are idempotent. An item whose handler
- * throws stays due. Returns the number of items looked at.
+ * Handles everything of the kind that is due; what is not begun at `stopAt` stays due. Safe to run twice at once: handlers are
+ * idempotent. An item whose handler throws stays due. Returns the number of items looked at.
  */
 export async function runDue(
   context: ReplicationContext,
   kind: AgendaKind,
   handler: DueHandler,
+  { stopAt }: { stopAt?: Date } = {},
 ): Promise<number> {
   const to = `${context.clock.now().toISOString()}|~`;
   const due: Entry[] = [];
@@ -91,7 +92,10 @@ export async function runDue(
     limit: entriesPerTick,
   }))
     due.push({ key, etag });
+  let looked = 0;
   for (const entry of due) {
+    if (stopAt && context.clock.now() >= stopAt) break;
+    looked++;
     try {
       await settleEntry(context, kind, entry, handler);
     } catch (error) {
@@ -100,5 +104,5 @@ export async function runDue(
       context.log(`${kind} of ${entry.key.split('|')[1] ?? ''} failed and stays due: ${code}: ${message}`);
     }
   }
-  return due.length;
+  return looked;
 }

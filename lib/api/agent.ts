@@ -4,11 +4,14 @@ import { inventoryReport, storeInventory } from '../inventory/inventory.ts';
 import { healthErrorsAt } from '../protection/health.ts';
 import { healthOf } from '../protection/item.ts';
 import type { DiskRecord, ItemRecord } from '../protection/item.ts';
-import { listItems } from '../protection/itemStore.ts';
+import { findItem, listItemPlaces } from '../protection/itemStore.ts';
+import type { ItemPlace } from '../protection/itemStore.ts';
 import { sourcePhaseOf } from '../protection/states.ts';
 import { formatCycle, formatDeltaName, replicaName } from '../replication/names.ts';
 import { listPendingLogs, nextCycleToSend } from '../replication/pending.ts';
 import type { PendingLogs } from '../replication/pending.ts';
+import { forEachBounded } from '../merge/bounded.ts';
+import type { BlobInfo, BlobPort } from '../storage/ports.ts';
 import { isSetApart } from '../replication/supersede.ts';
 import { isDigested } from '../resync/digestChain.ts';
 import { fixedVhdBlobSizeBytes } from '../vhd/fixed.ts';
@@ -133,7 +136,7 @@ function resyncOf({ resync }: ItemRecord) {
   };
 }
 
-async function assignment(context: ApiContext, record: ItemRecord) {
+async function assignment(context: ApiContext, record: ItemRecord, deltas: Pick<BlobPort, 'list'>) {
   const { storage, clock } = context.replication;
   const phase = phaseOf(record);
   const policy = await findPolicy(storage.vault, record.policy);
@@ -164,7 +167,7 @@ async function assignment(context: ApiContext, record: ItemRecord) {
   };
   if (['enabling', 'failed', 'disabling', 'failedOver'].includes(phase))
     return { ...about, nextCycle: null, nextCycleName: null, disks: [] };
-  const pending = await listPendingLogs(storage.deltas, record);
+  const pending = await listPendingLogs(deltas, record);
   const cycle = nextCycleToSend(pending, record);
   const open = openDisks(record);
   const next: Next = { cycle, pending, open, parallelDisks: policy?.parallelDisks ?? 1 };
@@ -172,13 +175,50 @@ async function assignment(context: ApiContext, record: ItemRecord) {
   return { ...about, nextCycle: cycle, nextCycleName: formatCycle(cycle), disks };
 }
 
+/** Logs that are listed at once for all items, instead of each item's own: a request instead of one for each. */
+const sharedListing = 1000;
+
+/** The waiting logs as a port that lists them; of several items from one listing, unless there are very many. */
+async function waitingLogs(
+  deltas: Pick<BlobPort, 'list'>,
+  itemCount: number,
+): Promise<Pick<BlobPort, 'list'>> {
+  if (itemCount < 2) return deltas;
+  const found: BlobInfo[] = [];
+  for await (const blob of deltas.list('')) {
+    found.push(blob);
+    if (found.length > sharedListing) return deltas;
+  }
+  return {
+    async *list(prefix) {
+      yield* found.filter(({ name }) => name.startsWith(prefix));
+    },
+  };
+}
+
+/** Items that are read at once. */
+const readsAtOnce = 16;
+
+/** The assignments of the items that are wanted, by where they are; others are not read. Ascending by item. */
+export async function listAssignments(
+  context: ApiContext,
+  isWanted: (place: ItemPlace) => boolean,
+): Promise<ReturnType<typeof list>> {
+  const { storage } = context.replication;
+  const wanted: string[] = [];
+  for await (const place of listItemPlaces(storage)) if (isWanted(place)) wanted.push(place.item);
+  const deltas = await waitingLogs(storage.deltas, wanted.length);
+  const value: Awaited<ReturnType<typeof assignment>>[] = [];
+  await forEachBounded(wanted.entries(), { concurrency: readsAtOnce }, async ([index, item]) => {
+    const record = await findItem(storage.items, item);
+    if (record) value[index] = await assignment(context, record, deltas);
+  });
+  // An item that is being created or deleted leaves a gap.
+  return list(Object.values(value));
+}
+
 /** `?site=` limits the answer to one site. */
 export const getAssignments: Handler = async (context, { query }) => {
   const site = query.get('site')?.toLowerCase();
-  const value = [];
-  for await (const record of listItems(context.replication.storage)) {
-    if (site === undefined || record.fabric.toLowerCase() === site)
-      value.push(await assignment(context, record));
-  }
-  return list(value);
+  return listAssignments(context, ({ fabric }) => site === undefined || fabric.toLowerCase() === site);
 };

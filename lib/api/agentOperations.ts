@@ -2,13 +2,14 @@
 // are in agent*.ts; a host's own identity is in hostIdentity.ts.
 import type * as z from 'zod';
 import { mayServeMachine, requireHost } from '../auth/caller.ts';
-import type { Caller, HostCaller } from '../auth/caller.ts';
+import type { Caller } from '../auth/caller.ts';
 import { LifeboatError } from '../errors.ts';
 import { findMachine, inventoryReport, listMachines } from '../inventory/inventory.ts';
+import type { MachineRecord } from '../inventory/inventory.ts';
 import { getItem } from '../protection/itemStore.ts';
 import { requireIdentifier } from '../replication/names.ts';
 import { storeTopology, topologyReport } from '../vault/topology.ts';
-import { getAssignments, putInventory } from './agent.ts';
+import { getAssignments, listAssignments, putInventory } from './agent.ts';
 import { completeScrubDigests, getCoarseDigests, getFineDigests, putScrubDigests } from './agentDigests.ts';
 import { getFailbackDigests, reportApplied, reportStopped } from './agentFailover.ts';
 import { completeDisk, reportComparison, reportFailure, reportSnapshot } from './agentReports.ts';
@@ -74,33 +75,16 @@ async function putOwnInventory(context: ApiContext, request: RoutedRequest): Pro
   return { ...response, body: { ...(response.body as object), machinesOfOtherHosts: others } };
 }
 
-interface Assignment {
-  site: string;
-  machine: string;
-}
-
-async function ownAssignments(
-  context: ApiContext,
-  caller: HostCaller,
-  value: readonly Assignment[],
-): Promise<Assignment[]> {
-  const machines = await listMachines(context.replication.storage.inventory, caller.fabric);
-  const own = new Set(
-    machines
-      .filter(({ host }) => mayServeMachine(caller, { fabric: caller.fabric, host }))
-      .map(({ id }) => id),
-  );
-  return value.filter(({ machine }) => own.has(machine));
-}
-
-/** A host sees the assignments of its own machines, whatever it asks for. */
+/** A host sees the assignments of its own machines, whatever it asks for; no others are read. */
 async function getOwnAssignments(context: ApiContext, request: RoutedRequest): Promise<ApiResponse> {
   const { caller } = request;
   if (caller.kind !== 'host') return getAssignments(context, request);
-  const query = new URLSearchParams({ site: caller.fabric });
-  const response = await getAssignments(context, { ...request, query });
-  const body = response.body as { value: Assignment[] };
-  return { ...response, body: { ...body, value: await ownAssignments(context, caller, body.value) } };
+  const { fabric } = caller;
+  const machines = await listMachines(context.replication.storage.inventory, fabric);
+  const isOwn = ({ host }: MachineRecord): boolean => mayServeMachine(caller, { fabric, host });
+  const own = new Set(machines.filter(isOwn).map(({ id }) => id));
+  const site = fabric.toLowerCase();
+  return listAssignments(context, (place) => place.fabric.toLowerCase() === site && own.has(place.machine));
 }
 
 const nameOf = (caller: Caller): string => (caller.kind === 'anonymous' ? '' : caller.name);

@@ -23,6 +23,10 @@ export interface CostInput {
   memoryGiB: number;
   /** Days that deleted blobs are kept. */
   softDeleteDays: number;
+  /** Source hosts, which ask the service what to do. */
+  hosts: number;
+  /** Seconds between two looks of a host (`pollSeconds` of its agent). */
+  pollSeconds: number;
   /** With a virtual network and private endpoints. */
   isPrivate: boolean;
 }
@@ -38,6 +42,8 @@ export const defaultInput: CostInput = {
   writeKiB: 256,
   memoryGiB: 2,
   softDeleteDays: 7,
+  hosts: 1,
+  pollSeconds: 15,
   isPrivate: false,
 };
 
@@ -62,14 +68,32 @@ const hoursPerMonth = daysPerMonth * 24;
 const mergeMiBPerSecond = 60;
 /** Start, checks, lock, rows and snapshots of a cycle, on top of its data. */
 const cycleSeconds = 1.5;
-/** Requests of a cycle, apart from those that carry data: counted. */
-const perCycle = { tables: 15, writes: 3, reads: 8 };
+/** Requests of a cycle, apart from those that carry data: counted. Listings are paid as writes, and the log's folder is listed three times. */
+const perCycle = { tables: 15, writes: 6, reads: 5 };
 /** And for each of its disks. */
 const perCycleAndDisk = { tables: 0, writes: 4, reads: 6 };
 /** A log is read in pieces of this size, twice: to check it, and to merge it. */
 const readMiB = 8;
-/** Six timers look every minute, one every five. An execution is paid for a second at least. */
-const timer = { executions: (6.2 * secondsPerMonth) / 60, seconds: 1 };
+/**
+ * What the timers do in a minute in which nothing is due: two run, one more every five minutes and three every hour. Each timer has
+ * instances of its own on Flex Consumption, and is paid for a second at least. The host reads and writes
+ * the times of each run in its own account.
+ */
+export const idleMinute = {
+  executions: 2 + 1 / 5 + 3 / 60,
+  seconds: 1,
+  tableRequests: 7,
+  blobLists: 1,
+};
+const minutesPerMonth = secondsPerMonth / 60;
+/**
+ * A host looks at its assignments for its machines and once more for new ones, reports once a minute, and looks more often while
+ * the service applies a cycle. An instance answers many at once, so looks keep one busy at most.
+ */
+const looks = { perPoll: 2, perMinute: 1, perCycle: 7 };
+/** Requests of one look: counted. */
+export const perLook = { tables: 5, blobLists: 1 };
+export const perLookAndMachine = { tables: 2 };
 /** Text that a cycle leaves in the logs. */
 const logKiBPerCycle = 4;
 const alerts = { log: 5, metric: 1 };
@@ -93,6 +117,8 @@ function requireInput(input: CostInput): void {
   requireNumber('write size in KiB', input.writeKiB, 0.5, 4096);
   requireNumber('memory in GiB', input.memoryGiB, 0.5, 16);
   requireNumber('soft delete in days', input.softDeleteDays, 0, 365);
+  requireNumber('number of hosts', input.hosts, 0, input.machines);
+  requireNumber('poll in seconds', input.pollSeconds, 0.1, 600);
 }
 
 const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
@@ -109,18 +135,23 @@ interface Volumes {
   churnGiBPerMonth: number;
   cycles: number;
   disks: number;
+  /** Requests by which hosts ask what to do. */
+  looks: number;
 }
 
 function volumesOf(input: CostInput): Volumes {
   const { machines, diskGiB, usedShare, churnGiBPerDay, retentionHours } = input;
   const replicaGiB = machines * sum(diskGiB) * usedShare;
   const churnGiBPerMonth = machines * churnGiBPerDay * daysPerMonth;
+  const cycles = (machines * secondsPerMonth) / input.intervalSeconds;
+  const looksPerSecond = looks.perPoll / input.pollSeconds + looks.perMinute / 60;
   return {
     replicaGiB,
     historyGiB: machines * churnGiBPerDay * (retentionHours / 24),
     churnGiBPerMonth,
-    cycles: (machines * secondsPerMonth) / input.intervalSeconds,
+    cycles,
     disks: diskGiB.length,
+    looks: input.hosts * secondsPerMonth * looksPerSecond + cycles * looks.perCycle,
   };
 }
 
@@ -143,14 +174,23 @@ function storageLines(input: CostInput, volumes: Volumes, prices: Prices): CostL
 
 function requestLines(
   input: CostInput,
-  { churnGiBPerMonth, cycles, disks }: Volumes,
+  { churnGiBPerMonth, cycles, disks, looks: lookCount }: Volumes,
   prices: Prices,
 ): CostLine[] {
   const pageWrites = (churnGiBPerMonth * 2 ** 20) / input.writeKiB;
-  const writes = pageWrites + cycles * (perCycle.writes + disks * perCycleAndDisk.writes);
+  const idleWrites = minutesPerMonth * (idleMinute.blobLists + idleMinute.executions);
+  const writes =
+    pageWrites +
+    cycles * (perCycle.writes + disks * perCycleAndDisk.writes) +
+    idleWrites +
+    lookCount * perLook.blobLists;
   const dataReads = (2 * churnGiBPerMonth * 1024) / readMiB;
-  const reads = dataReads + cycles * (perCycle.reads + disks * perCycleAndDisk.reads);
-  const tables = cycles * (perCycle.tables + disks * perCycleAndDisk.tables);
+  const idleReads = minutesPerMonth * idleMinute.executions;
+  const reads = dataReads + cycles * (perCycle.reads + disks * perCycleAndDisk.reads) + idleReads;
+  const machinesPerHost = input.hosts === 0 ? 0 : input.machines / input.hosts;
+  const lookTables = lookCount * (perLook.tables + machinesPerHost * perLookAndMachine.tables);
+  const idleTables = minutesPerMonth * idleMinute.tableRequests + lookTables;
+  const tables = cycles * (perCycle.tables + disks * perCycleAndDisk.tables) + idleTables;
   const requests = (what: string, quantity: number, price10k: number): CostLine => ({
     ...{ what, quantity, unit: 'requests' },
     monthly: (quantity / 10_000) * price10k,
@@ -164,14 +204,16 @@ function requestLines(
 
 function computeLines(
   input: CostInput,
-  { churnGiBPerMonth, cycles, disks }: Volumes,
+  { churnGiBPerMonth, cycles, disks, looks: lookCount }: Volumes,
   prices: Prices,
 ): CostLine[] {
   const mergeSeconds = (churnGiBPerMonth * 1024) / mergeMiBPerSecond;
-  const seconds = cycles * cycleSeconds + mergeSeconds + timer.executions * timer.seconds;
+  const timerExecutions = minutesPerMonth * idleMinute.executions;
+  const lookSeconds = Math.min(secondsPerMonth, lookCount);
+  const seconds = cycles * cycleSeconds + mergeSeconds + timerExecutions * idleMinute.seconds + lookSeconds;
   const gibSeconds = Math.max(0, seconds * input.memoryGiB - prices.freeGiBSeconds);
   const events = cycles * disks;
-  const executions = Math.max(0, events + timer.executions - prices.freeExecutions);
+  const executions = Math.max(0, events + timerExecutions + lookCount - prices.freeExecutions);
   const chargedEvents = Math.max(0, events - prices.freeEvents);
   return [
     {

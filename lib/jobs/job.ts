@@ -63,6 +63,8 @@ export const jobRecord = z.object({
   input: z.record(z.string(), z.unknown()).default({}),
   /** Somebody asked to stop it; it stops at its next safe point. */
   cancelRequestedAt: z.iso.datetime().nullable().default(null),
+  /** W3C Trace Context of the request or timer that began the job: its steps go on in that trace. */
+  traceparent: z.string().nullable().default(null),
   /** Decided, but the item may not be free yet: a death in between is finished by whoever finds it. */
   ending: z.enum(['Succeeded', 'Failed', 'Cancelled']).nullable().default(null),
   progress: jobProgress.nullable().default(null),
@@ -88,12 +90,13 @@ export interface NewJob {
   run?: PlanRun;
   /** Instead of the steps of the kind. */
   steps?: readonly Pick<JobStep, 'taskId' | 'name' | 'friendlyName'>[];
+  traceparent?: string | undefined;
 }
 
 /** A job that has not started. */
 export function newJob({ id, kind, targetId, targetName, createdAt, ...about }: NewJob): JobRecord {
   const { scenario, friendlyName, targetType, ...known } = kindOf(kind);
-  const { item, input, parentId, run, steps = known.steps } = about;
+  const { item, input, parentId, run, traceparent, steps = known.steps } = about;
   return {
     ...{ id, kind, scenario, friendlyName, createdAt, targetId, targetName, targetType },
     state: 'NotStarted',
@@ -112,6 +115,7 @@ export function newJob({ id, kind, targetId, targetName, createdAt, ...about }: 
     parentId: parentId ?? null,
     run: run ?? null,
     cancelRequestedAt: null,
+    traceparent: traceparent ?? null,
     ending: null,
     progress: null,
     result: {},

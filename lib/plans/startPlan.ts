@@ -11,6 +11,7 @@ import { failJob } from '../jobs/progress.ts';
 import { isoNow, newJobId } from '../protection/itemJobs.ts';
 import type { OrchestrationClient } from '../protection/orchestrations.ts';
 import { planOrchestration } from '../protection/orchestrations.ts';
+import { telemetryOf } from '../replication/context.ts';
 import type { ReplicationContext } from '../replication/context.ts';
 import { changeStored } from '../vault/collection.ts';
 import { plans } from '../vault/recoveryPlans.ts';
@@ -119,6 +120,7 @@ async function beginPlanJob(
   const job = newJob({
     ...{ id: newJobId(context), kind, createdAt: isoNow(context), run },
     ...{ targetId: armId, targetName: run.plan, steps: stepsOfPlan(kind, run.groups) },
+    traceparent: telemetryOf(context).traceparent(),
   });
   await insertJob(storage.jobs, job);
   context.fault('plan.afterInsert');

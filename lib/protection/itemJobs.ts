@@ -18,6 +18,7 @@ import {
 } from '../jobs/progress.ts';
 import { telemetryOf } from '../replication/context.ts';
 import type { ReplicationContext } from '../replication/context.ts';
+import { traceIdOf } from '../telemetry/traceparent.ts';
 import { requireOperation } from './allowed.ts';
 import type { ItemRecord } from './item.ts';
 import { findItem, getItem, updateItem } from './itemStore.ts';
@@ -84,6 +85,7 @@ export async function beginJob(
     ...{ kind, targetId: armId, targetName: machineName, item, createdAt: isoNow(context) },
     ...(input || onBehalfOf ? { input: { ...input, ...(onBehalfOf ? { plan: onBehalfOf.plan } : {}) } } : {}),
     parentId: onBehalfOf?.jobId ?? null,
+    traceparent: telemetryOf(context).traceparent(),
   });
   await insertJob(context.storage.jobs, job);
   context.fault('job.afterInsert');
@@ -198,10 +200,13 @@ export async function completeEnd(context: ReplicationContext, jobId: string): P
   const ended = await updateJob(context.storage.jobs, jobId, (job) => endJob(job, isoNow(context)));
   if (!isOver(ended)) return;
   const { scenario, state } = ended;
+  // Whoever ends it, for instance a timer: the line is of the job's trace.
+  const trace = traceIdOf(ended.traceparent ?? undefined);
   telemetryOf(context).record('lifeboat.job.ended', 1, { scenario, state });
   telemetryOf(context).event('job.ended', `${scenario} of ${ended.targetName}: ${state}`, {
     ...{ job: jobId, scenario, state },
     ...(ended.item === null ? {} : { item: ended.item }),
+    ...(trace === undefined ? {} : { trace }),
   });
   await recordEvent(context.storage.jobs, {
     at: ended.endTime ?? isoNow(context),

@@ -25,6 +25,7 @@ import { foldCycle, startSeries } from '../rpo/series.ts';
 import type { CycleSample } from '../rpo/series.ts';
 import type { RowWrite } from '../storage/ports.ts';
 import type { CheckedLog } from './checkCycle.ts';
+import { traceIdOf } from '../telemetry/traceparent.ts';
 import { telemetryOf } from './context.ts';
 import type { ReplicationContext } from './context.ts';
 import { replicaName } from './names.ts';
@@ -110,7 +111,8 @@ async function snapshotAll(
   }
   const recordedAt = context.clock.now().toISOString();
   const moment = { takenAt, takenAtFrom, consistency };
-  return { id, cycle, ...moment, recordedAt, disks, pinnedBy: [], scrub: null, drills: [] };
+  const traceId = traceIdOf(telemetryOf(context).traceparent()) ?? null;
+  return { id, cycle, ...moment, recordedAt, traceId, disks, pinnedBy: [], scrub: null, drills: [] };
 }
 
 function throwIfLost(signal: AbortSignal, item: string): void {
@@ -239,7 +241,7 @@ async function commit(context: ReplicationContext, attempt: Attempt, result: Cyc
  */
 async function mergeLogs(
   context: ReplicationContext,
-  item: string,
+  { item, cycle }: { item: string; cycle: number },
   logs: readonly CheckedLog[],
   signal: AbortSignal,
 ): Promise<MergedLog[]> {
@@ -249,7 +251,7 @@ async function mergeLogs(
   await forEachBounded(logs.entries(), { concurrency: disksAtOnce }, async ([index, log]) => {
     try {
       throwIfLost(signal, item);
-      const about = { item, disk: log.disk.disk, dataBytes: log.verified.dataBytes };
+      const about = { item, cycle, disk: log.disk.disk, dataBytes: log.verified.dataBytes };
       merged[index] = await measuredMerge(context, about, () => mergeLog(context, item, log, stop));
     } catch (error) {
       failed.abort(error);
@@ -273,7 +275,7 @@ export async function applyCycle(
   const attempt = await claim(context, item, cycle);
   context.fault('apply.afterClaim');
   throwIfLost(signal, item);
-  const merged = await mergeLogs(context, item, logs, signal);
+  const merged = await mergeLogs(context, { item, cycle }, logs, signal);
   throwIfLost(signal, item);
   const moment = momentOf(logs);
   const result: CycleResult = {
@@ -293,7 +295,11 @@ export async function applyCycle(
     );
     throwIfLost(signal, item);
   }
-  await commit(context, attempt, result);
+  const recorded = {
+    ids: { item, cycle },
+    attributes: result.point ? { 'lifeboat.recoverypoint': result.point.id } : {},
+  };
+  await telemetryOf(context).span('lifeboat.cycle.record', recorded, () => commit(context, attempt, result));
   for (const { blob } of logs) {
     await context.storage.deltas.delete(blob.name, blob.etag);
     context.fault('apply.afterLogDelete');

@@ -114,7 +114,7 @@ export async function checkCycle(
   try {
     await forEachBounded(work.entries(), { concurrency: checksAtOnce }, async ([index, { disk, blob }]) => {
       try {
-        const ids = { item: record.item, disk: disk.disk };
+        const ids = { item: record.item, cycle: record.appliedCycle + 1, disk: disk.disk };
         checked[index] = await telemetryOf(context).span('lifeboat.log.check', { ids }, () =>
           checkLog(context, record, disk, blob),
         );

@@ -2,7 +2,7 @@
 // durations, bytes and rates. What the work does and throws is unchanged.
 import type { BlobInfo } from '../storage/ports.ts';
 import { secondsSince } from '../telemetry/telemetry.ts';
-import { traceparentKey } from '../telemetry/traceparent.ts';
+import { traceparentKey, validTraceparents } from '../telemetry/traceparent.ts';
 import { telemetryOf } from './context.ts';
 import type { ReplicationContext } from './context.ts';
 
@@ -29,7 +29,8 @@ export async function measuredCycle(
 ): Promise<boolean> {
   const telemetry = telemetryOf(context);
   const startMs = performance.now();
-  const causes = [...logs.values()].map(({ metadata }) => metadata[traceparentKey]);
+  // Anybody who may upload may write metadata.
+  const causes = validTraceparents([...logs.values()].map(({ metadata }) => metadata[traceparentKey]));
   return telemetry.span('lifeboat.cycle.apply', { ids: { item, cycle }, causes }, async (span) => {
     const isApplied = await work();
     span.set({ 'lifeboat.applied': isApplied });
@@ -45,6 +46,7 @@ export async function measuredCycle(
 
 interface Log {
   item: string;
+  cycle: number;
   disk: string;
   dataBytes: number;
 }
@@ -52,12 +54,12 @@ interface Log {
 /** Merges one log. */
 export async function measuredMerge<T>(
   context: ReplicationContext,
-  { item, disk, dataBytes }: Log,
+  { item, cycle, disk, dataBytes }: Log,
   work: () => Promise<T>,
 ): Promise<T> {
   const telemetry = telemetryOf(context);
   const startMs = performance.now();
-  return telemetry.span('lifeboat.log.merge', { ids: { item, disk } }, async (span) => {
+  return telemetry.span('lifeboat.log.merge', { ids: { item, cycle, disk } }, async (span) => {
     const merged = await work();
     span.set({ 'lifeboat.bytes': dataBytes });
     telemetry.record('lifeboat.merge.bytes', dataBytes, {});

@@ -40,7 +40,10 @@ function placeOf(record: PendingItem, disk: string, blob: BlobInfo, joining: Set
   return 'waiting';
 }
 
-export async function listPendingLogs(deltas: BlobPort, record: PendingItem): Promise<PendingLogs> {
+export async function listPendingLogs(
+  deltas: Pick<BlobPort, 'list'>,
+  record: PendingItem,
+): Promise<PendingLogs> {
   const pending: PendingLogs = {
     ...{ waiting: new Map(), stale: [], superseded: [], unexpected: [], seen: new Set() },
   };

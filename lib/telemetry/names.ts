@@ -121,7 +121,7 @@ export type MetricAttributes<M extends MetricName> = Readonly<
 
 export const metricDefinition = (name: MetricName): MetricDefinition => metricCatalogue[name];
 
-/** What is traced. The trace of a delta begins with whoever uploaded it and ends with `lifeboat.cycle.apply`. */
+/** What is traced. The trace of a delta begins with whoever uploaded it and ends with `lifeboat.cycle.record`: its recovery point. */
 export const spanNames = [
   'lifeboat.delta.received',
   'lifeboat.item.drain',
@@ -129,6 +129,7 @@ export const spanNames = [
   'lifeboat.log.check',
   'lifeboat.log.merge',
   'lifeboat.cycle.snapshot',
+  'lifeboat.cycle.record',
   'lifeboat.activity',
 ] as const;
 export type SpanName = (typeof spanNames)[number];

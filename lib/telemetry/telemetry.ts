@@ -7,8 +7,9 @@ export interface SpanOptions {
   ids?: TelemetryIds;
   attributes?: SpanAttributes;
   /**
-   * W3C `traceparent` values of what caused the work, for instance of uploaded blobs. The first becomes the parent, so that the trace
-   * goes on; the others are linked. Values that are none are ignored. Default: the span that runs now.
+   * W3C `traceparent` values of what caused the work, for instance of uploaded blobs. The trace of the first goes on: it becomes the
+   * parent, unless the span that runs now is of its trace already; the others are linked, and so is the running span of another
+   * trace. Values that are none are ignored. Default: the span that runs now.
    */
   causes?: readonly (string | undefined)[];
 }
@@ -24,9 +25,9 @@ export interface Telemetry {
   record<M extends MetricName>(metric: M, value: number, attributes: MetricAttributes<M>): void;
   /** Runs `work` in a span, whose parts may open spans of their own. Returns and throws what `work` does. */
   span<T>(name: SpanName, options: SpanOptions, work: (span: OpenSpan) => Promise<T>): Promise<T>;
-  /** `traceparent` of the span that runs now, to be stored where the work goes on. Undefined when nothing is traced. */
+  /** `traceparent` of the span that runs now, else of what called this process, to be stored where the work goes on. */
   traceparent(): string | undefined;
-  /** One line of the log: what happened, for people, with ids for machines. No secrets. */
+  /** One line of the log: what happened, for people, with ids for machines, `trace` among them (default: of the running span). No secrets. */
   event(name: EventName, message: string, ids: TelemetryIds & SpanAttributes): void;
 }
 

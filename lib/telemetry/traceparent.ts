@@ -22,6 +22,16 @@ export function parseTraceparent(text: string | undefined): TraceContext | undef
   return { traceId, spanId, isSampled: (Number.parseInt(flags, 16) & 1) === 1 };
 }
 
+/** The trace that a `traceparent` belongs to, 32 hex digits; undefined when it is none. */
+export const traceIdOf = (traceparent: string | undefined): string | undefined =>
+  parseTraceparent(traceparent)?.traceId;
+
+/** The valid ones in their normal form, each once: what foreign metadata may bring into spans and logs. */
+export function validTraceparents(given: Iterable<string | undefined>): string[] {
+  const valid = [...given].map(parseTraceparent).filter((context) => context !== undefined);
+  return [...new Set(valid.map(formatTraceparent))];
+}
+
 export function formatTraceparent({ traceId, spanId, isSampled }: TraceContext): string {
   return `00-${traceId}-${spanId}-${isSampled ? '01' : '00'}`;
 }

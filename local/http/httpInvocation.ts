@@ -11,6 +11,12 @@ export function answerEmpty(response: ServerResponse, statusCode: number): void 
   response.writeHead(statusCode, { 'content-length': 0 }).end();
 }
 
+/** As the real host: the trace of a caller that sends one goes on. */
+function traceParentOf({ headers }: IncomingMessage): string | undefined {
+  const { traceparent } = headers;
+  return typeof traceparent === 'string' ? traceparent : undefined;
+}
+
 /** Answers with what the function returns; 500 and empty when it fails. */
 export async function invoke(
   worker: Worker,
@@ -24,6 +30,7 @@ export async function invoke(
     result = await worker.invoke({
       functionId: route.loaded.functionId,
       trigger: toHttpTrigger(request, params, body),
+      traceParent: traceParentOf(request),
     });
   } catch {
     // The worker has logged it; the client learns nothing of the app's insides.
@@ -46,7 +53,10 @@ export async function invokeStreaming(
   let failure: unknown;
   const call = async (): Promise<void> => {
     try {
-      await worker.invoke({ functionId, invocationId, trigger: { http: {} }, triggerMetadata });
+      await worker.invoke({
+        ...{ functionId, invocationId, trigger: { http: {} }, triggerMetadata },
+        traceParent: traceParentOf(request),
+      });
     } catch (error) {
       failure = error ?? new Error('The function failed.');
       throw error;

@@ -84,14 +84,24 @@ export function toInvocationRequest(
     functionId: invocation.functionId,
     inputData: [bind(triggerName, invocation.trigger), ...inputs.map(([name, value]) => bind(name, value))],
     triggerMetadata: mapTypedData(invocation.triggerMetadata),
-    traceContext: { traceParent: newTraceParent(invocationId), traceState: '', attributes: {} },
+    traceContext: {
+      traceParent: newTraceParent(invocationId, invocation.traceParent),
+      traceState: '',
+      attributes: {},
+    },
     retryContext: toRpcRetryContext(invocation.retryContext),
   };
 }
 
-/** A W3C trace parent made of the invocation id, so that a trace can be found from a log line. */
-function newTraceParent(invocationId: string): string {
+const givenTraceParent = /^00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-([0-9a-f]{2})$/;
+
+/**
+ * The invocation's span as a W3C trace parent, made of the invocation id, so that a trace can be found from a log line; in the
+ * caller's trace when there is a valid one.
+ */
+function newTraceParent(invocationId: string, caller = ''): string {
   const hex = invocationId.replaceAll(/[^0-9a-f]/gi, '').toLowerCase();
-  const traceId = hex.padEnd(32, '0').slice(0, 32);
-  return `00-${traceId}-${traceId.slice(0, 16)}-00`;
+  const own = hex.padEnd(32, '0').slice(0, 32);
+  const [, traceId = own, flags = '00'] = givenTraceParent.exec(caller) ?? [];
+  return `00-${traceId}-${own.slice(0, 16)}-${flags}`;
 }

@@ -62,6 +62,8 @@ export interface Invocation {
   /** Value of the trigger binding; `undefined` sends no value at all. */
   trigger: TypedData | undefined;
   triggerMetadata?: Record<string, TypedData>;
+  /** W3C `traceparent` of what caused the call: its trace goes on. */
+  traceParent?: string | undefined;
   /** Values of the other input bindings, by binding name. */
   inputs?: Record<string, TypedData>;
   /** A fresh UUID when absent. */

@@ -47,16 +47,30 @@ export function problemsOf(folder) {
   });
 }
 
-/** Milliseconds that a fresh process needs to load the entry: the median of several, each without a warm cache of code. */
-export function loadMs(entry, runs = 7) {
-  const program = `const start = performance.now(); await import(${JSON.stringify(pathToFileURL(entry).href)}); console.log(performance.now() - start); process.exit(0);`;
-  const times = Array.from({ length: runs }, () => {
-    const { status, stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', program], {
-      encoding: 'utf8',
-    });
-    const last = Number(stdout.trim().split('\n').at(-1));
-    if (status !== 0 || Number.isNaN(last)) throw new Error(`The package cannot be loaded:\n${stderr}`);
-    return last;
+const median = (values) => values.sort((one, other) => one - other)[Math.floor(values.length / 2)];
+
+/** Loads the module in a fresh process; milliseconds by the clock, and of processor time, which others on the machine change less. */
+function loadOnce(specifier) {
+  const program = `const start = performance.now(), cpu = process.cpuUsage();
+    await import(${JSON.stringify(specifier)});
+    const { user, system } = process.cpuUsage(cpu);
+    console.log(performance.now() - start, (user + system) / 1000); process.exit(0);`;
+  const { status, stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', program], {
+    encoding: 'utf8',
   });
-  return times.sort((a, b) => a - b)[Math.floor(runs / 2)];
+  const [wallMs, cpuMs] = (stdout.trim().split('\n').at(-1) ?? '').split(' ').map(Number);
+  if (status !== 0 || !Number.isFinite(cpuMs)) throw new Error(`The package cannot be loaded:\n${stderr}`);
+  return { wallMs, cpuMs };
+}
+
+/** What loading the entry takes beyond loading a module of Node itself: medians of runs that alternate. */
+export function loadTimes(entry, runs = 9) {
+  const [ours, none] = [[], []];
+  for (let run = 0; run < runs; run++) {
+    none.push(loadOnce('node:fs'));
+    ours.push(loadOnce(pathToFileURL(entry).href));
+  }
+  const of = (times, key) => median(times.map((each) => each[key]));
+  const beyond = (key) => of(ours, key) - of(none, key);
+  return { wallMs: beyond('wallMs'), cpuMs: beyond('cpuMs') };
 }

@@ -42,3 +42,36 @@ export function bundledPackages(metafile) {
     })
     .sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : a.version < b.version ? -1 : 1));
 }
+
+/** The files of the bundle that loading the entry loads, whatever is called later: its static imports. */
+function loadedAtStart({ outputs }) {
+  const isEntry = (path) => path.endsWith('/index.mjs');
+  const waiting = Object.keys(outputs).filter(isEntry);
+  const found = new Set(waiting);
+  for (const path of waiting)
+    for (const { path: next, kind, external } of outputs[path].imports)
+      if (kind === 'import-statement' && !external && !found.has(next)) {
+        found.add(next);
+        waiting.push(next);
+      }
+  return [...found].map((path) => outputs[path]);
+}
+
+/** Packages that a start must do without: they are loaded where they are configured, when they are first needed. */
+const neededLater = [
+  '@azure/identity',
+  '@azure/monitor-opentelemetry-exporter',
+  '@opentelemetry/sdk-metrics',
+];
+
+/** How much a start loads, and what of it should not be there. */
+export function startOf(metafile) {
+  const files = loadedAtStart(metafile);
+  const inputs = files.flatMap((file) => Object.keys(file.inputs));
+  return {
+    sizeBytes: files.reduce((sum, { bytes }) => sum + bytes, 0),
+    problems: neededLater
+      .filter((name) => inputs.some((input) => input.includes(`node_modules/${name}/`)))
+      .map((name) => `a start loads ${name}, which only some deployments need: import it dynamically`),
+  };
+}

@@ -1,4 +1,6 @@
 // Source hosts: registration keys, enrolment, tokens, rotation, revocation; and that a host touches its own machines only.
+import { perLook, perLookAndMachine } from '../../lib/cost/estimate.ts';
+import { countedStorage } from '../../scripts/soak/countedStorage.ts';
 import { generateKeyPairSync, randomUUID, sign } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
 import { SignJWT } from 'jose';
@@ -298,6 +300,27 @@ describe('a host', () => {
     expect(await seen(hv1)).toEqual(['vm-1']);
     expect(await seen(hv2, '?site=site1')).toEqual(['vm-2']);
     expect(await seen(hv1, '?site=other')).toEqual(['vm-1']);
+  });
+
+  it('asks of the storage what the cost estimate says, and nothing for the machines of others', async () => {
+    const { api, hv1, put } = await twoHosts();
+    const { storage, counts } = countedStorage(api.context.replication.storage);
+    const counted = testApi({ ...api.context.replication, storage });
+    const look = async (): Promise<{ tables: number; blobLists: number }> => {
+      counts.calls.clear();
+      const answer = await counted.call('GET', '/agent/v1/assignments', undefined, bearer(hv1.token));
+      expect(answer.status).toBe(200);
+      const asked = ([name, count]: [string, number], port: RegExp): number => (port.test(name) ? count : 0);
+      const sum = (port: RegExp): number =>
+        [...counts.calls].reduce((all, each) => all + asked(each, port), 0);
+      return { tables: sum(/^(access|vault|items|inventory|jobs)\./), blobLists: sum(/^deltas\./) };
+    };
+    expect((await put(hv1, report('hv1.contoso.local', 'vm-1', 'vm-3'))).status).toBe(200);
+    const one = await look();
+    expect(one.tables).toBeLessThanOrEqual(perLook.tables + perLookAndMachine.tables);
+    expect(one.blobLists).toBeLessThanOrEqual(perLook.blobLists);
+    expect([...counts.calls.keys()].filter((name) => name.startsWith('items.'))).toEqual(['items.find']);
+    expect(counts.calls.get('items.find')).toBe(1);
   });
 
   it("cannot touch another host's items, by any operation that names one", async () => {

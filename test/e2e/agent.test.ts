@@ -156,6 +156,13 @@ afterAll(() => {
   for (const close of closers) close();
 });
 
+/** Every cycle is a trace of its own, which the agent began and its recovery point names. */
+function expectTraces(points: readonly Point[]): void {
+  const traces = points.map(({ properties }) => properties.providerSpecificDetails.traceId);
+  for (const trace of traces) expect(trace).toMatch(/^[0-9a-f]{32}$/);
+  expect(new Set(traces).size).toBe(points.length);
+}
+
 /** Chunks that the cursors of the copy say have arrived. */
 async function arrivedChunks(stateFolder: string): Promise<number> {
   const folder = join(stateFolder, 'items', 'vm-1');
@@ -327,6 +334,7 @@ machines:
       // Every recovery point is the view that it says it is.
       expect(await agent.end('SIGTERM')).toBe(0);
       const points = await pointsNow();
+      expectTraces(points);
       expect(points.length).toBeGreaterThanOrEqual(8);
       expect(points.some((point) => point.properties.providerSpecificDetails.cycle > lastCycle)).toBe(true);
       for (const point of points) {

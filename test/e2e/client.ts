@@ -32,6 +32,7 @@ export interface Point {
     recoveryPointType: string;
     providerSpecificDetails: {
       cycle: number;
+      traceId: string | null;
       disks: { diskId: string; blobName: string; snapshotId: string }[];
     };
   };
@@ -42,6 +43,8 @@ const pageBytes = 4 * 2 ** 20;
 export class SourceHost {
   readonly service: Service;
   readonly storage: BlobServiceClient;
+  /** Of every request to the service, besides the key. */
+  headers: Readonly<Record<string, string>> = {};
   readonly #logIds = new Map<string, string>();
 
   constructor(service: Service) {
@@ -56,7 +59,10 @@ export class SourceHost {
   ): Promise<{ status: number; headers: Headers; body: never }> {
     const response = await fetch(path.startsWith('http') ? path : this.service.url + path, {
       method,
-      headers: { authorization: `Bearer ${this.service.adminKey}`, 'content-type': 'application/json' },
+      headers: {
+        ...{ authorization: `Bearer ${this.service.adminKey}`, 'content-type': 'application/json' },
+        ...this.headers,
+      },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     });
     const text = await response.text();

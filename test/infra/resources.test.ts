@@ -100,6 +100,13 @@ describe.skipIf(missingCompiler !== undefined)('infra', () => {
     expect(theOne(resources, 'Microsoft.KeyVault/vaults').properties).toMatchObject({
       enableRbacAuthorization: true,
     });
+    const logged = ofType(resources, 'Microsoft.Insights/diagnosticSettings').map(({ properties }) =>
+      JSON.stringify(properties?.['logs']),
+    );
+    expect(logged.sort()).toEqual([
+      expect.stringContaining('FunctionAppLogs'),
+      expect.stringContaining('"audit"'),
+    ]);
   });
 
   it('without the network option there is none, and everything answers', () => {

@@ -2,10 +2,13 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { MetricName } from '../../lib/telemetry/names.ts';
 import type { SpanOptions, Telemetry } from '../../lib/telemetry/telemetry.ts';
+import { parseTraceparent } from '../../lib/telemetry/traceparent.ts';
 
 export interface RecordedSpan {
   name: string;
   parent: string | undefined;
+  /** `traceparent` of the trace that it is in, as far as causes say. */
+  traceparent: string | undefined;
   ids: SpanOptions['ids'];
   causes: (string | undefined)[];
   attributes: Record<string, string | number | boolean>;
@@ -15,7 +18,7 @@ export interface RecordedSpan {
 export interface RecordedTelemetry extends Telemetry {
   spans: RecordedSpan[];
   values: { metric: MetricName; value: number; attributes: Readonly<Record<string, string>> }[];
-  events: { name: string; message: string }[];
+  events: { name: string; message: string; trace: string | undefined }[];
 }
 
 export function recordedTelemetry(): RecordedTelemetry {
@@ -29,10 +32,12 @@ export function recordedTelemetry(): RecordedTelemetry {
     ...recorded,
     record: (metric, value, attributes) => void recorded.values.push({ metric, value, attributes }),
     async span(name, { ids, attributes = {}, causes = [] }, work) {
-      const parent = running.getStore()?.name;
+      const outer = running.getStore();
+      const [cause] = causes.filter((each) => parseTraceparent(each) !== undefined);
       const span: RecordedSpan = {
         name,
-        parent,
+        parent: outer?.name,
+        traceparent: cause ?? outer?.traceparent,
         ids,
         causes: [...causes],
         attributes: { ...attributes },
@@ -48,7 +53,10 @@ export function recordedTelemetry(): RecordedTelemetry {
         throw error;
       }
     },
-    traceparent: () => undefined,
-    event: (name, message) => void recorded.events.push({ name, message }),
+    traceparent: () => running.getStore()?.traceparent,
+    event: (name, message) => {
+      const trace = parseTraceparent(running.getStore()?.traceparent)?.traceId;
+      recorded.events.push({ name, message, trace });
+    },
   };
 }

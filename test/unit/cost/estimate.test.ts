@@ -22,6 +22,8 @@ const inputs = fc.record({
   writeKiB: fc.double({ min: 4, max: 4096, noNaN: true }),
   memoryGiB: fc.constantFrom(2, 4),
   softDeleteDays: fc.integer({ min: 0, max: 30 }),
+  hosts: fc.constant(1),
+  pollSeconds: fc.integer({ min: 1, max: 60 }),
   isPrivate: fc.boolean(),
 });
 
@@ -42,8 +44,12 @@ describe('estimateCost', () => {
     expect(lineOf(estimate, 'replicas')).toMatchObject({ quantity: 50, monthly: 50 * 0.045 });
     expect(lineOf(estimate, 'recovery points').quantity).toBe(20);
     expect(lineOf(estimate, 'deleted logs')).toMatchObject({ quantity: 70, monthly: 70 * 0.0184 });
-    // 10 GiB a day in writes of 1 MiB, and 288 cycles a day with 7 other writes each.
-    expect(lineOf(estimate, 'blob writes').quantity).toBeCloseTo(30.4 * (10_240 + 288 * 7), 3);
+    // 10 GiB a day in writes of 1 MiB, and 288 cycles a day with 10 other writes and listings each; timers list once a minute, and the
+    // Functions host notes each of their 2.25 runs; the source host lists with every look, 9 a minute and 7 a cycle.
+    expect(lineOf(estimate, 'blob writes').quantity).toBeCloseTo(
+      30.4 * (10_240 + 288 * 17 + 1440 * (1 + 2.25 + 9)),
+      3,
+    );
     // One machine stays within the free grants.
     for (const what of ['events', 'logs and metrics']) expect(lineOf(estimate, what).monthly).toBe(0);
     expect(lineOf(estimate, 'alerts').monthly).toBeCloseTo(7.6);

@@ -1,5 +1,6 @@
 // What leaves the process: a stand-in for the ingestion endpoint of Application Insights keeps every envelope.
 import { InvocationContext } from '@azure/functions';
+import { createHash } from 'node:crypto';
 import { gunzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { ExportHttpClient } from '../../../functions/azureMonitor.ts';
@@ -99,6 +100,59 @@ describe('the export', () => {
     expect(spansOf()[0]?.tags['ai.operation.id']).toBe('a'.repeat(32));
   });
 
+  it('says itself whether its spans are kept, whatever the host does with its own', async () => {
+    await start();
+    const quiet = new InvocationContext({
+      functionName: 'reconcile',
+      traceContext: { traceParent: hostTrace.replace(/01$/, '00') },
+    });
+    await telemetryFor(quiet).span('lifeboat.item.drain', {}, async () => undefined);
+    await stopExport();
+    expect(spansOf()[0]?.tags['ai.operation.id']).toBe('a'.repeat(32));
+  });
+
+  it('nests what goes on in the trace that runs already, and links what does not', async () => {
+    await start();
+    const telemetry = telemetryFor(invocation());
+    const other = uploaded.replace(traceId, 'c'.repeat(32));
+    await telemetry.span('lifeboat.delta.received', { causes: [uploaded] }, async () => {
+      await telemetry.span('lifeboat.cycle.apply', { causes: [uploaded] }, async () => undefined);
+      await telemetry.span('lifeboat.cycle.apply', { causes: [other] }, async () => undefined);
+    });
+    await stopExport();
+    const [same, foreign, received] = spansOf();
+    expect(same?.tags).toMatchObject({
+      'ai.operation.id': traceId,
+      'ai.operation.parentId': received?.data.baseData.id,
+    });
+    expect(foreign?.tags).toMatchObject({
+      'ai.operation.id': 'c'.repeat(32),
+      'ai.operation.parentId': uploadSpanId,
+    });
+    expect(JSON.stringify(foreign)).toContain(received?.data.baseData.id);
+  });
+
+  it('keeps whole traces by their id where the setting says so, whatever the uploader wants', async () => {
+    const half = { OTEL_TRACES_SAMPLER: 'traceidratio', OTEL_TRACES_SAMPLER_ARG: '0.5' };
+    await startExport({ ...environment, ...half }, ingestion);
+    const telemetry = telemetryFor(new InvocationContext());
+    const ids = Array.from({ length: 40 }, (_, index) =>
+      createHash('sha256').update(String(index)).digest('hex').slice(0, 32),
+    );
+    for (const id of [...ids, ...ids])
+      await telemetry.span(
+        'lifeboat.cycle.apply',
+        { causes: [`00-${id}-${uploadSpanId}-01`] },
+        async () => 0,
+      );
+    await stopExport();
+    const kept = spansOf().map(({ tags }) => tags['ai.operation.id'] ?? '');
+    // Two spans of each trace that is kept, none of the others.
+    expect(kept.sort()).toEqual([...new Set(kept)].flatMap((id) => [id, id]));
+    expect(new Set(kept).size).toBeGreaterThan(8);
+    expect(new Set(kept).size).toBeLessThan(32);
+  });
+
   it('a failure marks the span and comes through', async () => {
     await start();
     const failure = new LifeboatError('FenceLost', 'somebody else');
@@ -149,9 +203,24 @@ describe('the export', () => {
     expect(await startExport({})).toBeUndefined();
     const telemetry = telemetryFor(invocation());
     telemetry.record('lifeboat.merge.bytes', 3, {});
-    expect(telemetry.traceparent()).toBeUndefined();
+    expect(telemetry.traceparent()).toBe(hostTrace);
+    expect(telemetryFor(new InvocationContext()).traceparent()).toBeUndefined();
     expect(Object.fromEntries(metricTable.read())['lifeboat.merge.bytes']?.[0]?.value).toBe(3);
     expect(envelopes).toEqual([]);
+  });
+
+  it('without a connection string the trace is carried on all the same, into rows and log lines', async () => {
+    const lines: string[] = [];
+    const telemetry = telemetryFor(invocation(lines));
+    await telemetry.span('lifeboat.cycle.apply', { causes: ['nonsense', uploaded] }, () =>
+      telemetry.span('lifeboat.cycle.record', {}, async () => {
+        expect(telemetry.traceparent()).toBe(uploaded);
+        telemetry.event('cycle.applied', 'applied', { item: 'vm-1' });
+      }),
+    );
+    expect(lines).toEqual([`information cycle.applied: applied {"trace":"${traceId}","item":"vm-1"}`]);
+    const nobody = telemetryFor(new InvocationContext());
+    await nobody.span('lifeboat.item.drain', {}, async () => expect(nobody.traceparent()).toBeUndefined());
   });
 });
 
@@ -161,7 +230,10 @@ describe('events', () => {
     const telemetry = telemetryFor(invocation(lines));
     telemetry.event('cycle.applied', 'applied cycle 7 of vm-1', { item: 'vm-1', cycle: 7 });
     telemetry.event('drain.failed', 'draining vm-1 failed', { item: 'vm-1', code: 'FenceLost' });
-    expect(lines[0]).toBe('information cycle.applied: applied cycle 7 of vm-1 {"item":"vm-1","cycle":7}');
+    const trace = 'a'.repeat(32);
+    expect(lines[0]).toBe(
+      `information cycle.applied: applied cycle 7 of vm-1 {"trace":"${trace}","item":"vm-1","cycle":7}`,
+    );
     expect(lines[1]).toMatch(/^error drain.failed: /);
   });
 });

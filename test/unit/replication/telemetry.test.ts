@@ -3,8 +3,16 @@ import { expect, it } from 'vitest';
 import { drainItem } from '../../../lib/replication/drain.ts';
 import { drainOnLadder } from '../../../lib/protection/failures.ts';
 import { LifeboatError } from '../../../lib/errors.ts';
+import type { RecoveryPointRecord } from '../../../lib/protection/item.ts';
+import { listRecoveryPoints } from '../../../lib/protection/itemStore.ts';
 import { ProtectedVm } from '../../support/protectedVm.ts';
 import { recordedTelemetry } from '../../support/recordedTelemetry.ts';
+
+async function pointsOf({ storage, item }: ProtectedVm): Promise<RecoveryPointRecord[]> {
+  const points: RecoveryPointRecord[] = [];
+  for await (const point of listRecoveryPoints(storage.items, item)) points.push(point);
+  return points;
+}
 
 const traceparent = (digit: string): string => `00-${digit.repeat(32)}-${digit.repeat(16)}-01`;
 
@@ -23,13 +31,42 @@ it('the trace of the uploads goes through check, merge and snapshot of their cyc
     attributes: { 'lifeboat.applied': true },
   });
   expect(parts.map(({ name, parent }) => `${name} in ${parent}`).sort()).toEqual([
+    'lifeboat.cycle.record in lifeboat.cycle.apply',
     'lifeboat.cycle.snapshot in lifeboat.cycle.apply',
     'lifeboat.log.check in lifeboat.cycle.apply',
     'lifeboat.log.check in lifeboat.cycle.apply',
     'lifeboat.log.merge in lifeboat.cycle.apply',
     'lifeboat.log.merge in lifeboat.cycle.apply',
   ]);
+  expect(new Set(telemetry.spans.map((span) => span.traceparent))).toEqual(new Set([traceparent('1')]));
+  expect(new Set(parts.map(({ ids }) => ids?.cycle))).toEqual(new Set([1]));
+  expect(telemetry.events).toMatchObject([{ name: 'cycle.applied', trace: '1'.repeat(32) }]);
+  const [point] = await pointsOf(vm);
+  expect(point?.traceId).toBe('1'.repeat(32));
+  const recorded = parts.find(({ name }) => name === 'lifeboat.cycle.record');
+  expect(recorded?.attributes).toEqual({ 'lifeboat.recoverypoint': point?.id });
   expect(await vm.verifiedCycles()).toEqual([1]);
+});
+
+it('logs without a trace, or with what is none, make the same recovery point, and nothing of theirs is told', async () => {
+  const vm = await new ProtectedVm().protect();
+  const telemetry = recordedTelemetry();
+  const foreign = [
+    `ff-${'1'.repeat(32)}-${'1'.repeat(16)}-01`,
+    '<script>alert(1)</script>',
+    'x'.repeat(4000),
+  ];
+  for (const text of foreign) {
+    const [first, second] = vm.cutCycle();
+    first!.metadata['traceparent'] = text;
+    await vm.upload(first!, second!);
+  }
+  await drainItem({ ...vm.context, telemetry }, vm.item);
+  expect(await vm.verifiedCycles()).toEqual([1, 2, 3]);
+  expect((await pointsOf(vm)).map(({ traceId }) => traceId)).toEqual([null, null, null]);
+  expect(telemetry.spans.flatMap(({ causes }) => causes)).toEqual([]);
+  const told = JSON.stringify([telemetry.spans, telemetry.events]);
+  for (const text of foreign) expect(told).not.toContain(text);
 });
 
 it('counts the data of the logs, and durations and latency once a cycle', async () => {

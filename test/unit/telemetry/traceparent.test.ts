@@ -1,6 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import * as fc from 'fast-check';
-import { formatTraceparent, parseTraceparent } from '../../../lib/telemetry/traceparent.ts';
+import {
+  formatTraceparent,
+  parseTraceparent,
+  traceIdOf,
+  validTraceparents,
+} from '../../../lib/telemetry/traceparent.ts';
 
 const traceId = '4bf92f3577b34da6a3ce929d0e0e4736';
 const spanId = '00f067aa0ba902b7';
@@ -42,4 +47,12 @@ describe('parseTraceparent', () => {
       }),
     );
   });
+});
+
+it('of foreign values only valid ones are left, in their normal form and each once', () => {
+  const valid = `00-${traceId}-${spanId}-01`;
+  const later = `cc-${traceId}-${spanId}-03-and-more`;
+  expect(validTraceparents([undefined, 'x', valid, later, valid])).toEqual([valid]);
+  expect(traceIdOf(valid)).toBe(traceId);
+  expect(traceIdOf(`${valid} `)).toBeUndefined();
 });
