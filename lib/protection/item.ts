@@ -144,9 +144,29 @@ const itemFailover = z.object({
 });
 export type ItemFailover = z.infer<typeof itemFailover>;
 
+/** How far a failback has read the machine's disks; see lib/recovery/failbackPass.ts. */
+const failbackPass = z.object({
+  /** `sync`: the machine runs. `final`: it is off. `proof`: the replica is compared. `seal`: the recovery point is recorded. */
+  stage: z.enum(['sync', 'final', 'proof', 'seal']),
+  /** Everything before it is done, by disk; absent = nothing. */
+  comparedTo: z.record(z.string(), z.number()),
+  /** The first pass is in the replica: only what changed since need be read. */
+  isDelta: z.boolean(),
+  /** Bytes of the differences that were sent. */
+  shippedBytes: z.number(),
+});
+export type FailbackPass = z.infer<typeof failbackPass>;
+
 /** A failback that is running. */
 const itemFailback = z.object({
   jobId: z.string(),
+  pass: failbackPass.nullable().default(null),
+  /** First cycle that the job cut; null before. */
+  firstCycle: z.number().nullable().default(null),
+  /** The empty cycle that ends the changes, decided before its logs are there. */
+  sealCycle: z.number().nullable().default(null),
+  /** When the user let a failback go on that had copied while the machine ran. */
+  completeRequestedAt: z.iso.datetime().nullable().default(null),
   /** Cycles that carry the changes of the recovered disks; null before they are cut. */
   cycles: z.object({ first: z.number(), last: z.number() }).nullable(),
   /** Disks that the source has written and compared. */

@@ -114,7 +114,8 @@ export interface StepProgress {
   retryAfterSeconds: number;
 }
 
-const progressOf = (progress: ComputeProgress): StepProgress => ({
+/** What an orchestrator reads of it. */
+export const progressOf = (progress: ComputeProgress): StepProgress => ({
   isDone: progress.isDone,
   retryAfterSeconds: progress.isDone ? 0 : progress.retryAfterSeconds,
 });
