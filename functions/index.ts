@@ -11,6 +11,7 @@ import './timer/drillTick.ts';
 import './timer/fleetTick.ts';
 import './timer/healthTick.ts';
 import './timer/purge.ts';
+import './timer/readinessTick.ts';
 import './timer/reconcile.ts';
 import './timer/recoverySweep.ts';
 import './timer/resyncTick.ts';

@@ -9,7 +9,7 @@ import { scrubVerdict } from '../resync/scrub.ts';
 import { protectionStates } from './states.ts';
 
 /** What a timer looks at by itself; see lib/agenda. */
-export const agendaKinds = ['retry', 'health', 'resync', 'retention', 'scrub', 'drill'] as const;
+export const agendaKinds = ['retry', 'health', 'resync', 'retention', 'scrub', 'drill', 'readiness'] as const;
 export type AgendaKind = (typeof agendaKinds)[number];
 
 export const healthError = z.object({
@@ -181,6 +181,20 @@ const drillSettings = z.object({
   bootLimitSeconds: z.number().int().min(10).max(7200),
 });
 
+/** What a failover would stumble over, as a timer last found it (lib/recovery/readinessCheck.ts). */
+const itemReadiness = z.object({
+  checkedAt: z.iso.datetime(),
+  issues: z.array(
+    z.object({
+      severity: z.enum(['Error', 'Warning']),
+      check: z.string(),
+      subject: z.string(),
+      message: z.string(),
+    }),
+  ),
+});
+export type ItemReadiness = z.infer<typeof itemReadiness>;
+
 /** The newest recovery point, beside its row, so that showing an item reads one row. */
 const latestPoint = z.object({
   id: z.string(),
@@ -236,6 +250,10 @@ export const itemRecord = z.object({
   failover: itemFailover.nullable().default(null),
   failback: itemFailback.nullable().default(null),
   drill: drillSettings.nullable().default(null),
+  /** Null until it was looked at. */
+  readiness: itemReadiness.nullable().default(null),
+  /** How long the last failover or test took that ended well, from the request on: what the next one is expected to take. */
+  lastRtoSeconds: z.number().nullable().default(null),
   /** When a test failover last ended with a good verdict, and when a failover last ended. */
   lastGoodTestFailoverAt: z.iso.datetime().nullable().default(null),
   lastFailoverAt: z.iso.datetime().nullable().default(null),
@@ -290,6 +308,8 @@ export const recoveryPointRecord = z.object({
         at: z.iso.datetime(),
         verdict: z.enum(['passed', 'failed', 'prepared']),
         rtoSeconds: z.number(),
+        /** What was expected when the test began; null = nothing was known. */
+        estimatedRtoSeconds: z.number().nullable().default(null),
       }),
     )
     .default([]),
