@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { armClient } from '../lib/azure/arm.ts';
 import { managedIdentityTokens } from '../lib/azure/credential.ts';
+import { openExportedDisk } from '../lib/azure/exportedDisk.ts';
 import { azureProvider } from '../lib/compute/azure/provider.ts';
 import type { ComputeProvider } from '../lib/compute/port.ts';
 import { qemuProvider } from '../lib/compute/qemu/provider.ts';
@@ -34,7 +35,7 @@ function azure(settings: Settings, storage: AzureStorage): ComputeProvider {
   const endpoint = settings.LIFEBOAT_ARM_ENDPOINT.replace(/\/+$/, '');
   const tokens = managedIdentityTokens(endpoint, settings.LIFEBOAT_STORAGE__clientId);
   return azureProvider(
-    { arm: armClient({ endpoint, tokens }), storage, download },
+    { arm: armClient({ endpoint, tokens }), storage, download, openExportedDisk },
     { subscriptionId, location, storageAccountId, recoveredUrl: storage.recoveredUrl },
   );
 }

@@ -75,6 +75,7 @@ export async function replicationContext(invocation: InvocationContext): Promise
     newId: randomUUID,
     fault: noFaults,
     verify: settings.LIFEBOAT_VERIFY,
+    testDueDays: settings.LIFEBOAT_TEST_FAILOVER_DUE_DAYS,
     log: (message) => invocation.log(message),
     telemetry: telemetryFor(invocation),
   };

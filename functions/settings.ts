@@ -50,6 +50,7 @@ const schema = z.object({
   LIFEBOAT_VERIFY: z.enum(['none', 'readback']).default('none').describe('none or readback'),
   LIFEBOAT_RESYNCS_AT_ONCE: wholeNumber(1, 100).default(2),
   LIFEBOAT_JOB_RETENTION_DAYS: wholeNumber(1, 365).default(30),
+  LIFEBOAT_TEST_FAILOVER_DUE_DAYS: wholeNumber(1, 3650).default(180),
   LIFEBOAT_COMPUTE: z.enum(['vhd', 'azure', 'qemu']).default('vhd').describe('vhd, azure or qemu'),
   LIFEBOAT_COMPUTE_LOCATION: z.string().optional().describe('a region of Azure, for example westeurope'),
   LIFEBOAT_STORAGE_ID: z.string().optional().describe('the ARM id of the storage account of the replicas'),

@@ -57,6 +57,8 @@ export const activityNames = [
   'removeFailedOverMachine',
   'finishCancel',
   'beginFailback',
+  'syncChanges',
+  'awaitCompletion',
   'stopAndCapture',
   'cutChanges',
   'mergeChanges',

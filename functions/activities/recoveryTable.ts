@@ -21,6 +21,7 @@ import {
   mergeChanges,
   stopAndCapture,
 } from '../../lib/recovery/failback.ts';
+import { awaitCompletion, syncChanges } from '../../lib/recovery/failbackSync.ts';
 import {
   abandonFailover,
   awaitSource,
@@ -83,7 +84,9 @@ export const recoveryActivities = {
   finishCancel: (context, job: ItemJob) => none(finishCancel(context, job)),
   beginFailback: (context, job: ItemJob) => beginFailback(context, job),
   stopAndCapture: (context, job: ItemJob) => stopAndCapture(context, job),
-  cutChanges: (context, job: ItemJob) => cutChanges(context, job),
+  syncChanges: (context, job: ItemJob, limits) => syncChanges(context, job, limits),
+  awaitCompletion: (context, job: ItemJob) => awaitCompletion(context, job),
+  cutChanges: (context, job: ItemJob, limits) => cutChanges(context, job, limits),
   mergeChanges: (context, job: ItemJob, limits) => mergeChanges(context, job, limits),
   awaitApplied: (context, job: ItemJob) => awaitApplied(context, job),
   finishReverse: (context, job: ItemJob) => none(finishReverse(context, job)),

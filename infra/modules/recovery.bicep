@@ -1,4 +1,4 @@
-// What a failover may do, and where: make, start, stop and delete disks, network interfaces and machines in the
+// What failover and failback may do, and where: make, start, stop, read and delete disks, interfaces and machines in the
 // recovery group, and nothing anywhere else. A role of its own, because the built-in ones may also change networks,
 // read keys of other resources or run commands inside machines.
 param appPrincipalId string
@@ -18,6 +18,13 @@ resource role 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
           'Microsoft.Compute/disks/read'
           'Microsoft.Compute/disks/write'
           'Microsoft.Compute/disks/delete'
+          // A snapshot reads the disk that it is made of; failback reads snapshots under a URL that it takes back.
+          'Microsoft.Compute/disks/beginGetAccess/action'
+          'Microsoft.Compute/snapshots/read'
+          'Microsoft.Compute/snapshots/write'
+          'Microsoft.Compute/snapshots/delete'
+          'Microsoft.Compute/snapshots/beginGetAccess/action'
+          'Microsoft.Compute/snapshots/endGetAccess/action'
           'Microsoft.Compute/virtualMachines/read'
           'Microsoft.Compute/virtualMachines/write'
           'Microsoft.Compute/virtualMachines/delete'

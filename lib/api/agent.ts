@@ -140,7 +140,7 @@ async function assignment(context: ApiContext, record: ItemRecord, deltas: Pick<
   const { storage, clock } = context.replication;
   const phase = phaseOf(record);
   const policy = await findPolicy(storage.vault, record.policy);
-  const health = healthOf({ healthErrors: healthErrorsAt(record, policy, clock.now()) });
+  const health = healthOf({ healthErrors: healthErrorsAt(record, policy, clock.now(), context.replication) });
   const about = {
     item: record.item,
     protectedItemId: resourceId(context.settings.vault, ...itemSegments(record)),

@@ -99,7 +99,12 @@ export const failoverVerbOperations: Operation[] = [
         properties.failoverDirection === 'RecoveryToPrimary' ||
         details?.instanceType === 'HyperVReplicaAzureFailback';
       return isBack
-        ? startFailback(replication, orchestrations, item)
+        ? startFailback(replication, orchestrations, {
+            item,
+            syncsFirst:
+              details?.instanceType === 'HyperVReplicaAzureFailback' &&
+              details.dataSyncOption !== 'ForDownTime',
+          })
         : startFailover(replication, orchestrations, { item, kind: 'planned' });
     },
   ),

@@ -55,7 +55,7 @@ function diskBody({
 async function itemState(context: ApiContext, record: ItemRecord) {
   const { clock, storage } = context.replication;
   const policy = await findPolicy(storage.vault, record.policy);
-  const healthErrors = healthErrorsAt(record, policy, clock.now());
+  const healthErrors = healthErrorsAt(record, policy, clock.now(), context.replication);
   const { resync, retry, scrub } = record;
   return {
     ...{ item: record.item, name: record.name, site: record.fabric, machine: record.machine },
@@ -65,6 +65,7 @@ async function itemState(context: ApiContext, record: ItemRecord) {
     replicationHealth: healthOf({ healthErrors }),
     healthErrors,
     latestPoint: record.latestPoint,
+    failoverReadiness: record.readiness,
     lastCycleAt: record.lastCycleAt,
     retry: retry && {
       ...{ side: retry.side, code: retry.code, message: retry.message, attempt: retry.attempt },

@@ -53,13 +53,22 @@ export const resolvableCodes: readonly string[] = ['ReplicationSuspended', 'Repl
 export const healthErrorId = ({ code, subject }: Pick<HealthError, 'code' | 'subject'>): string =>
   createHash('sha256').update(`${code}\0${subject}`).digest('hex').slice(0, 32);
 
+/** Site Recovery's word for how a failover would go, as a timer last found it. */
+function failoverHealthOf({ readiness }: ItemRecord): 'Normal' | 'Warning' | 'Critical' {
+  const severities = readiness?.issues.map(({ severity }) => severity) ?? [];
+  if (severities.includes('Error')) return 'Critical';
+  return severities.length > 0 ? 'Warning' : 'Normal';
+}
+
+const configurationCodes: readonly string[] = ['FailoverNotReady'];
+
 function healthErrorBody(error: HealthError) {
   const { possibleCauses, recommendedAction } = errorCatalogue[error.code];
   return {
     errorSource: 'Lifeboat',
     errorType: 'Replication',
     errorLevel: error.level === 'Critical' ? 'Error' : 'Warning',
-    errorCategory: 'Replication',
+    errorCategory: configurationCodes.includes(error.code) ? 'Configuration' : 'Replication',
     errorCode: error.code,
     summaryMessage: `${error.code}: ${error.subject}`,
     errorMessage: error.message,
@@ -194,7 +203,7 @@ export async function itemBody(context: ApiContext, record: ItemRecord, knownMac
     ...failoverDetails(record),
     allowedOperations: allowedOperations(record).filter((each) => standardOperations.includes(each)),
     replicationHealth: healthOf(record),
-    failoverHealth: 'Normal',
+    failoverHealth: failoverHealthOf(record),
     healthErrors: record.healthErrors.map(healthErrorBody),
     policyId: resourceId(vault, 'replicationPolicies', record.policy),
     policyFriendlyName: record.policy,

@@ -1,12 +1,12 @@
 // Failover beside Site Recovery's API: what a failover would cost and why it would fail, drills on a schedule, reports.
 import * as z from 'zod';
 import { LifeboatError } from '../errors.ts';
-import { findMachine } from '../inventory/inventory.ts';
+import { defaultTestDueDays } from '../protection/health.ts';
 import { getItem } from '../protection/itemStore.ts';
-import { choosePoint, dataLossSeconds } from '../recovery/choosePoint.ts';
+import { dataLossSeconds } from '../recovery/choosePoint.ts';
 import { evidenceNames } from '../recovery/evidence.ts';
-import { failoverReadiness } from '../recovery/readiness.ts';
-import { machineOrderOf, siteMappings } from '../recovery/targetSettings.ts';
+import { checkReadiness } from '../recovery/readinessCheck.ts';
+import { estimateRto } from '../recovery/rtoEstimate.ts';
 import { scheduleDrills } from '../recovery/testFailover.ts';
 import { requireIdentifier } from '../replication/names.ts';
 import type { ApiContext, RoutedRequest } from './http.ts';
@@ -22,25 +22,19 @@ const readinessModel = z
   .meta({ id: 'FailoverReadiness', description: 'What a failover would use, lose, and fail for.' });
 
 async function readiness({ replication }: ApiContext, item: string) {
-  const { storage, clock, compute } = replication;
-  const record = await getItem(storage.items, item);
-  const point = await choosePoint(storage.items, record, { kind: 'latestProcessed' });
-  const machine = await findMachine(storage.inventory, record.fabric, record.machine);
-  const mappings = await siteMappings(storage.vault, record.fabric);
-  const order = (purpose: 'test' | 'failover') =>
-    machineOrderOf({
-      ...{ record, machine, point, purpose, mappings, jobId: '00000000', testNetworkId: null },
-    });
-  const now = clock.now();
+  const record = await getItem(replication.storage.items, item);
+  const now = replication.clock.now();
   const tested = record.lastGoodTestFailoverAt;
-  const issues = failoverReadiness({
-    ...{ failover: order('failover'), test: order('test'), provider: compute?.kind ?? 'vhd' },
-    drill: { lastSuccessAt: tested === null ? null : new Date(tested), now, warnAfterDays: 180 },
+  const { issues, point } = await checkReadiness(replication, record, {
+    lastSuccessAt: tested === null ? null : new Date(tested),
+    ...{ now, warnAfterDays: replication.testDueDays ?? defaultTestDueDays },
   });
   return {
     item,
     isReady: issues.every(({ severity }) => severity !== 'Error'),
     issues,
+    /** When the timer last looked: what the item's health follows from. */
+    lastCheckedAt: record.readiness?.checkedAt ?? null,
     recoveryPoint: {
       id: point.id,
       cycle: point.cycle,
@@ -49,6 +43,7 @@ async function readiness({ replication }: ApiContext, item: string) {
     },
     /** If the source were lost now. */
     dataLossSeconds: dataLossSeconds(point, now),
+    ...estimateRto(record, replication.compute?.kind),
     lastGoodTestFailoverAt: tested,
   };
 }

@@ -48,7 +48,8 @@ export interface ArmClient {
   ): Promise<ArmOutcome<ArmResource>>;
   /** A resource that is gone: done. */
   delete(id: string, apiVersion: string): Promise<ArmOutcome<never>>;
-  post<T>(path: string, apiVersion: string): Promise<ArmOutcome<T>>;
+  /** Sent again only after a refusal: when no answer came, whoever asks again must expect that it was carried out. */
+  post<T>(path: string, apiVersion: string, body?: object): Promise<ArmOutcome<T>>;
 }
 
 interface ArmRequest {
@@ -97,13 +98,9 @@ export function armClient(settings: ArmSettings): ArmClient {
       if (answer.status === 404) return { state: 'done', body: undefined };
       return outcomeOf(settings, send, `delete ${id}`, answer);
     },
-    async post(path, apiVersion) {
-      return outcomeOf(
-        settings,
-        send,
-        `call ${path}`,
-        await send({ method: 'POST', url: url(path, apiVersion) }),
-      );
+    async post(path, apiVersion, body) {
+      const request = { method: 'POST', url: url(path, apiVersion), ...(body && { body }) } as const;
+      return outcomeOf(settings, send, `call ${path}`, await send(request));
     },
   };
 }

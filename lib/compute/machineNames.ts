@@ -1,6 +1,6 @@
 // The names of what a failover makes at the target. They follow from the order alone: the same order, the same names.
 import { azureNameFrom } from '../recovery/azureNames.ts';
-import type { MachineDisk, MachineNic, MachineOrder, MachineRef } from './port.ts';
+import type { FreezeRef, MachineDisk, MachineNic, MachineOrder, MachineRef } from './port.ts';
 
 /** Enough of the job's id to keep two failovers of one machine apart, and short enough for every name. */
 const jobSuffix = (jobId: string): string => `-${jobId.replaceAll(/[^a-z0-9]/gi, '').slice(-8)}`;
@@ -14,6 +14,12 @@ export function targetDiskName(order: MachineOrder, disk: MachineDisk): string {
   if (order.purpose === 'failover' && disk.targetName !== null) return disk.targetName;
   const part = disk.type === 'OperatingSystem' ? 'os' : `data${disk.lun}`;
   return azureNameFrom('disk', machineName(order), `-${part}${jobSuffix(order.jobId)}`);
+}
+
+/** Of a disk that a job freezes: `jobId` is that job's. */
+export function snapshotName({ order, jobId, pass }: FreezeRef, disk: MachineDisk): string {
+  const part = disk.type === 'OperatingSystem' ? 'os' : `data${disk.lun}`;
+  return azureNameFrom('disk', machineName(order), `-${part}-pass${pass}${jobSuffix(jobId)}`);
 }
 
 export function nicName(order: MachineOrder, nic: MachineNic): string {

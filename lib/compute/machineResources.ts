@@ -1,7 +1,14 @@
 // The Azure resources of a recovered machine, as data: what the provider `azure` puts one by one and what the provider
 // `vhd` writes as a template are the same objects. In the order in which they must exist.
-import { machineName, marksOf, nicName, securityGroupName, targetDiskName } from './machineNames.ts';
-import type { MachineDisk, MachineNic, MachineOrder } from './port.ts';
+import {
+  machineName,
+  marksOf,
+  nicName,
+  securityGroupName,
+  snapshotName,
+  targetDiskName,
+} from './machineNames.ts';
+import type { FreezeRef, MachineDisk, MachineNic, MachineOrder } from './port.ts';
 
 export interface AzureResource {
   /** For example `Microsoft.Compute/disks`. */
@@ -34,6 +41,7 @@ export interface ResourceContext {
 
 export const resourceTypes = {
   disk: { type: 'Microsoft.Compute/disks', apiVersion: '2024-03-02' },
+  snapshot: { type: 'Microsoft.Compute/snapshots', apiVersion: '2024-03-02' },
   machine: { type: 'Microsoft.Compute/virtualMachines', apiVersion: '2024-07-01' },
   nic: { type: 'Microsoft.Network/networkInterfaces', apiVersion: '2024-05-01' },
   securityGroup: { type: 'Microsoft.Network/networkSecurityGroups', apiVersion: '2024-05-01' },
@@ -85,6 +93,41 @@ function diskResource(order: MachineOrder, disk: MachineDisk, context: ResourceC
         }),
         networkAccessPolicy: 'DenyAll',
         publicNetworkAccess: 'Disabled',
+      },
+    },
+  };
+}
+
+/**
+ * A disk of the machine as it is when the snapshot is taken, for the job that reads it. It is exported under a signed URL for
+ * as long as it is read, so it has a network, unlike its disk.
+ */
+export function snapshotResource(
+  { order, jobId, pass }: FreezeRef,
+  disk: MachineDisk,
+  { location, resourceId }: Pick<ResourceContext, 'location' | 'resourceId'>,
+): AzureResource {
+  const { diskType, diskEncryptionSetId } = order.placement;
+  const isZonal = diskType?.endsWith('_ZRS') === true;
+  return {
+    ...resourceTypes.snapshot,
+    name: snapshotName({ order, jobId, pass }, disk),
+    body: {
+      location,
+      tags: { ...order.placement.tags, ...marksOf({ item: order.item, jobId }, order.purpose) },
+      sku: { name: isZonal ? 'Standard_ZRS' : 'Standard_LRS' },
+      properties: {
+        creationData: {
+          createOption: 'Copy',
+          sourceResourceId: resourceId(resourceTypes.disk.type, targetDiskName(order, disk)),
+        },
+        // Of two such snapshots the service tells what differs.
+        incremental: true,
+        ...(diskEncryptionSetId !== null && {
+          encryption: { type: 'EncryptionAtRestWithCustomerKey', diskEncryptionSetId },
+        }),
+        networkAccessPolicy: 'AllowAll',
+        publicNetworkAccess: 'Enabled',
       },
     },
   };

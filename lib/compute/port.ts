@@ -7,6 +7,8 @@
 // `ComputeUnavailable` (transient) when the provider did not answer or is busy, `ComputeDenied`, `ComputeFailed` and the
 // codes that each method names when trying again does not help.
 
+import type { ByteRange } from '../storage/ports.ts';
+
 /** What everything of one failover is found by. */
 export interface MachineRef {
   item: string;
@@ -105,6 +107,42 @@ export interface Leftover extends MachineRef {
   what: string;
 }
 
+/** The disks of a machine as they were at one moment, frozen for a failback job; a job freezes them more than once. */
+export interface FreezeRef {
+  order: MachineOrder;
+  /** The job that freezes: what it makes carries its mark. */
+  jobId: string;
+  /** 1, 2, … */
+  pass: number;
+}
+
+/** A frozen disk that is open for reading. Its bytes never change. */
+export interface FrozenDisk {
+  /** As the target has it. */
+  sizeBytes: number;
+  /** Ranges inside the window that may hold something else than zeros: ascending, disjoint. */
+  listRanges(window: ByteRange): Promise<ByteRange[]>;
+  /** Ranges inside the window that may differ from an earlier freeze of the disk; undefined = the target cannot tell. */
+  listChanges(window: ByteRange, earlier: FrozenDisk): Promise<ByteRange[] | undefined>;
+  read(range: ByteRange): Promise<Uint8Array>;
+}
+
+/** Of a provider whose machines work on disks out of our reach. */
+export interface DiskFreezing {
+  /** Freezes every disk of the machine, running or not. Frozen before: no change. */
+  freeze(ref: FreezeRef): Promise<ComputeProgress>;
+  /**
+   * Opens frozen disks for reading, runs `work`, and closes them whatever comes of it. Opening them again, also while they
+   * are open elsewhere, may close them there: reads then throw `ComputeUnavailable`, and are tried again. Frozen disks go
+   * with `deleteAll` of the job that froze them.
+   */
+  withFrozenDisks<T>(
+    ref: FreezeRef,
+    disks: readonly string[],
+    work: (frozen: ReadonlyMap<string, FrozenDisk>) => Promise<T>,
+  ): Promise<T>;
+}
+
 export interface ComputeProvider {
   readonly kind: 'vhd' | 'azure' | 'qemu';
   /** Whether machines really run here; without, nothing can be said about a boot. */
@@ -120,9 +158,12 @@ export interface ComputeProvider {
   stopMachine(order: MachineOrder): Promise<ComputeProgress>;
   /**
    * Writes what the machine changed on its disks back into the blobs of the order, which afterwards hold the machine's
-   * disks as they are. Needs a stopped machine. A provider whose machine works on the blobs themselves does nothing.
+   * disks as they are. Needs a stopped machine. A provider whose machine works on the blobs themselves does nothing; one
+   * that has `freezing` is not asked.
    */
   captureDisks(order: MachineOrder): Promise<ComputeProgress>;
+  /** Where it is there, the machine's disks are read through it, and the blobs of the order stay as they were. */
+  readonly freezing?: DiskFreezing;
   /** Looks at the console once. `marker` must occur in a line of it for `booted`; null = a login prompt. */
   observeBoot(
     order: MachineOrder,

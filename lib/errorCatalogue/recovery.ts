@@ -92,4 +92,16 @@ export const recoveryErrors = {
     'An action of the recovery plan was refused, had no good answer in its time, or calls an address that the service does not call.',
     'Mend what the action calls, then restart the job of the plan: it goes on with that action.',
   ),
+  FailbackDiskTooLarge: entry(
+    'invalid',
+    409,
+    'The recovered machine has written behind the end of the disk that it came from: its disk was made larger, and used.',
+    'Make the file systems of the recovered machine fit into the size of the source disk and clear what lies behind, or grow the disk of the source and protect it anew.',
+  ),
+  FailbackMachineStarted: entry(
+    'invalid',
+    409,
+    'Somebody started the recovered machine while a failback was reading its disks.',
+    'Let the machine be off until the failback is over, and run the failback again.',
+  ),
 };

@@ -212,6 +212,8 @@ export const jobKinds = {
     friendlyName: 'Failback',
     steps: [
       step('FailbackPreflightChecksTask', 'VmFailbackPrerequisitesCheck', 'Prerequisites check for failback'),
+      step('SynchronizeTask', 'VmSynchronize', 'Copying changes while the virtual machine runs'),
+      step('AwaitCompletionTask', 'VmAwaitCompletion', 'Waiting to be let go on (resume the job)'),
       step('ShutdownVmOnSecondary', 'VmShutdownVmOnSecondary', 'Shutting down the virtual machine'),
       step('CaptureChangesTask', 'VmCaptureChanges', 'Collecting the changes'),
       step('ApplyOnPrimaryTask', 'VmApplyOnPrimary', 'The source writes the changes'),

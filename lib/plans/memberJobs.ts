@@ -32,7 +32,7 @@ export function beginMemberJob(
     case 'unplannedFailover':
       return startFailover(context, orchestrations, { item, kind: 'unplanned', selector, asksSource });
     case 'failback':
-      return startFailback(context, orchestrations, item);
+      return startFailback(context, orchestrations, { item });
     case 'failoverCommit':
       return startCommit(context, orchestrations, item);
     case 'failoverCancel':

@@ -11,8 +11,11 @@ const minuteMs = 60_000;
 const hourMs = 60 * minuteMs;
 /** Site Recovery's and Hyper-V's: nothing recorded for so long. */
 const stalledMs = hourMs;
+const dayMs = 24 * hourMs;
 /** So long after protection began, or after the last good test failover, the next one is due. */
-const testDueMs = 180 * 24 * hourMs;
+export const defaultTestDueDays = 180;
+/** Issues that a health error names; the readiness itself has all. */
+const namedIssues = 3;
 /** Share of missed cycles in the monitoring interval above which health warns (Hyper-V: 20 %). */
 const missedShareLimit = 0.2;
 /** An RPO of so many thresholds is critical. */
@@ -95,7 +98,33 @@ const failedStates: ReadonlySet<string> = new Set([
   'DisablingFailed',
 ]);
 
-function findingsOf(record: ItemRecord, policy: PolicyRecord | undefined, now: Date): Finding[] {
+function readinessFindings({ readiness }: ItemRecord): Finding[] {
+  const errors = readiness?.issues.filter(({ severity }) => severity === 'Error') ?? [];
+  if (errors.length === 0) return [];
+  const named = errors.slice(0, namedIssues).map(({ message }) => message);
+  const more = errors.length > named.length ? ` And ${errors.length - named.length} more.` : '';
+  const message = `A failover would fail: ${named.join(' ')}${more}`;
+  return [{ code: 'FailoverNotReady', level: 'Warning', message }];
+}
+
+/** What health follows from besides the item's row. */
+export interface HealthSettings {
+  testDueDays?: number | undefined;
+}
+
+function testFindings(record: ItemRecord, now: Date, { testDueDays }: HealthSettings): Finding[] {
+  const testedAt = record.lastGoodTestFailoverAt ?? record.createdAt;
+  if (age(testedAt, now) <= (testDueDays ?? defaultTestDueDays) * dayMs) return [];
+  const message = `No test failover has succeeded for ${Math.floor(age(testedAt, now) / dayMs)} days.`;
+  return [{ code: 'TestFailoverDue', level: 'Warning', message }];
+}
+
+function findingsOf(
+  record: ItemRecord,
+  policy: PolicyRecord | undefined,
+  now: Date,
+  settings: HealthSettings,
+): Finding[] {
   const findings: Finding[] = [...diskFindings(record, now), ...retryFindings(record)];
   if (failedStates.has(record.state)) {
     const message = `The last job failed (${record.state}); its errors say why. Mend the cause and restart the job.`;
@@ -105,12 +134,8 @@ function findingsOf(record: ItemRecord, policy: PolicyRecord | undefined, now: D
     const message = `Replication was paused at ${record.pausedAt}. Resume it when the reason is gone.`;
     findings.push({ code: 'ReplicationPaused', level: 'Warning', message });
   }
-  const testedAt = record.lastGoodTestFailoverAt ?? record.createdAt;
-  if (record.state === 'Protected' && age(testedAt, now) > testDueMs) {
-    const days = Math.floor(age(testedAt, now) / (24 * hourMs));
-    const message = `No test failover has succeeded for ${days} days.`;
-    findings.push({ code: 'TestFailoverDue', level: 'Warning', message });
-  }
+  if (record.state === 'Protected')
+    findings.push(...testFindings(record, now, settings), ...readinessFindings(record));
   if (policy && record.state === 'Protected' && record.pausedAt === null)
     findings.push(...rpoFindings(record, policy, now));
   return findings;
@@ -128,29 +153,32 @@ export function healthErrorsAt(
   record: ItemRecord,
   policy: PolicyRecord | undefined,
   now: Date,
+  settings: HealthSettings = {},
 ): HealthError[] {
   const kept = record.healthErrors.filter(
     ({ code, isDerived }) => !isDerived || (policy === undefined && policyFindings.has(code)),
   );
-  const derived = findingsOf(record, policy, now).map(({ code, level, message, subject }): HealthError => {
-    const about = subject ?? record.item;
-    const before = record.healthErrors.find((each) => each.code === code && each.subject === about);
-    return {
-      ...{ code, level, message, subject: about },
-      raisedAt: before?.raisedAt ?? now.toISOString(),
-      clearedByCycle: Number.MAX_SAFE_INTEGER,
-      isDerived: true,
-    };
-  });
+  const derived = findingsOf(record, policy, now, settings).map(
+    ({ code, level, message, subject }): HealthError => {
+      const about = subject ?? record.item;
+      const before = record.healthErrors.find((each) => each.code === code && each.subject === about);
+      return {
+        ...{ code, level, message, subject: about },
+        raisedAt: before?.raisedAt ?? now.toISOString(),
+        clearedByCycle: Number.MAX_SAFE_INTEGER,
+        isDerived: true,
+      };
+    },
+  );
   return [...kept, ...derived];
 }
 
 /** The record with its health errors as they are now, as far as the policy is known: for whoever changes what they follow from. */
 export function withHealth(
-  { clock, policy }: Pick<ReplicationContext, 'clock' | 'policy'>,
+  { clock, policy, testDueDays }: Pick<ReplicationContext, 'clock' | 'policy' | 'testDueDays'>,
   record: ItemRecord,
 ): ItemRecord {
-  return { ...record, healthErrors: healthErrorsAt(record, policy, clock.now()) };
+  return { ...record, healthErrors: healthErrorsAt(record, policy, clock.now(), { testDueDays }) };
 }
 
 /** When what `healthErrorsAt` says can change by the passing of time alone; an hour from now at the latest. */

@@ -9,7 +9,7 @@ import { scrubVerdict } from '../resync/scrub.ts';
 import { protectionStates } from './states.ts';
 
 /** What a timer looks at by itself; see lib/agenda. */
-export const agendaKinds = ['retry', 'health', 'resync', 'retention', 'scrub', 'drill'] as const;
+export const agendaKinds = ['retry', 'health', 'resync', 'retention', 'scrub', 'drill', 'readiness'] as const;
 export type AgendaKind = (typeof agendaKinds)[number];
 
 export const healthError = z.object({
@@ -144,9 +144,29 @@ const itemFailover = z.object({
 });
 export type ItemFailover = z.infer<typeof itemFailover>;
 
+/** How far a failback has read the machine's disks; see lib/recovery/failbackPass.ts. */
+const failbackPass = z.object({
+  /** `sync`: the machine runs. `final`: it is off. `proof`: the replica is compared. `seal`: the recovery point is recorded. */
+  stage: z.enum(['sync', 'final', 'proof', 'seal']),
+  /** Everything before it is done, by disk; absent = nothing. */
+  comparedTo: z.record(z.string(), z.number()),
+  /** The first pass is in the replica: only what changed since need be read. */
+  isDelta: z.boolean(),
+  /** Bytes of the differences that were sent. */
+  shippedBytes: z.number(),
+});
+export type FailbackPass = z.infer<typeof failbackPass>;
+
 /** A failback that is running. */
 const itemFailback = z.object({
   jobId: z.string(),
+  pass: failbackPass.nullable().default(null),
+  /** First cycle that the job cut; null before. */
+  firstCycle: z.number().nullable().default(null),
+  /** The empty cycle that ends the changes, decided before its logs are there. */
+  sealCycle: z.number().nullable().default(null),
+  /** When the user let a failback go on that had copied while the machine ran. */
+  completeRequestedAt: z.iso.datetime().nullable().default(null),
   /** Cycles that carry the changes of the recovered disks; null before they are cut. */
   cycles: z.object({ first: z.number(), last: z.number() }).nullable(),
   /** Disks that the source has written and compared. */
@@ -160,6 +180,20 @@ const drillSettings = z.object({
   marker: z.string().nullable(),
   bootLimitSeconds: z.number().int().min(10).max(7200),
 });
+
+/** What a failover would stumble over, as a timer last found it (lib/recovery/readinessCheck.ts). */
+const itemReadiness = z.object({
+  checkedAt: z.iso.datetime(),
+  issues: z.array(
+    z.object({
+      severity: z.enum(['Error', 'Warning']),
+      check: z.string(),
+      subject: z.string(),
+      message: z.string(),
+    }),
+  ),
+});
+export type ItemReadiness = z.infer<typeof itemReadiness>;
 
 /** The newest recovery point, beside its row, so that showing an item reads one row. */
 const latestPoint = z.object({
@@ -216,6 +250,10 @@ export const itemRecord = z.object({
   failover: itemFailover.nullable().default(null),
   failback: itemFailback.nullable().default(null),
   drill: drillSettings.nullable().default(null),
+  /** Null until it was looked at. */
+  readiness: itemReadiness.nullable().default(null),
+  /** How long the last failover or test took that ended well, from the request on: what the next one is expected to take. */
+  lastRtoSeconds: z.number().nullable().default(null),
   /** When a test failover last ended with a good verdict, and when a failover last ended. */
   lastGoodTestFailoverAt: z.iso.datetime().nullable().default(null),
   lastFailoverAt: z.iso.datetime().nullable().default(null),
@@ -272,6 +310,8 @@ export const recoveryPointRecord = z.object({
         at: z.iso.datetime(),
         verdict: z.enum(['passed', 'failed', 'prepared']),
         rtoSeconds: z.number(),
+        /** What was expected when the test began; null = nothing was known. */
+        estimatedRtoSeconds: z.number().nullable().default(null),
       }),
     )
     .default([]),

@@ -5,6 +5,7 @@ import type { JobAction, JobRecord } from '../jobs/job.ts';
 import { findJob, updateJob } from '../jobs/jobStore.ts';
 import { answerManualStep } from '../plans/runState.ts';
 import { restartPlan } from '../plans/startPlan.ts';
+import { requestCompletion } from '../recovery/failbackSync.ts';
 import { isRecoveryKind, restartRecovery } from '../recovery/restart.ts';
 import type { ReplicationContext } from '../replication/context.ts';
 import { beginJob, isoNow, requireIdle } from './itemJobs.ts';
@@ -51,7 +52,8 @@ export async function resumeJob(
   id: string,
   comments = '',
 ): Promise<JobRecord> {
-  await getJobFor(context, id, 'Resume');
+  const { kind, item } = await getJobFor(context, id, 'Resume');
+  if (kind === 'failback' && item !== null) await requestCompletion(context, { item, jobId: id });
   const at = isoNow(context);
   const job = await updateJob(context.storage.jobs, id, (current) => answerManualStep(current, comments, at));
   context.fault('resume.afterRow');

@@ -65,6 +65,9 @@ export async function lookAtHealth(
   const wantsScrubs = policy !== undefined && policy.scrubEveryDays !== null;
   if (wantsScrubs && before.state === 'Protected' && !before.agenda.scrub)
     await plan(context, 'scrub', before.item, now.toISOString());
+  // Its readiness is looked at from then on; items of earlier versions are caught up with here.
+  if (before.state === 'Protected' && !before.agenda.readiness)
+    await plan(context, 'readiness', before.item, now.toISOString());
   const missedCycles = policy ? await statisticsOf(context, before, policy) : null;
   let closed: readonly HourBucket[] = [];
   const after = await updateItem(
@@ -75,7 +78,7 @@ export async function lookAtHealth(
         record.series && policy ? foldTime(record.series, now, policy.replicationIntervalSeconds) : undefined;
       closed = folded?.closed ?? [];
       const noted = { ...record, missedCycles, series: folded?.series ?? record.series };
-      return { ...noted, healthErrors: healthErrorsAt(noted, policy, now) };
+      return { ...noted, healthErrors: healthErrorsAt(noted, policy, now, context) };
     },
     () => closed.map(hourRow),
   );

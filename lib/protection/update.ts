@@ -67,6 +67,8 @@ export async function updateProtection(
     for (const kind of ['health', 'retention', 'scrub'] as const) await plan(context, kind, item, now);
     await planResync(context, after);
   }
+  // Settings of the target may have been what a failover would have failed for.
+  await plan(context, 'readiness', item, isoNow(context));
   const at = isoNow(context);
   const about = {
     kind: 'updateProtection',

@@ -80,6 +80,7 @@ export async function writeReport(
     ...{ item, jobId, machineName: record.machineName, ...about, endedAt, disks },
     provider: context.compute?.kind ?? 'vhd',
     requestedAt: job?.createdAt ?? run.requestedAt,
+    estimatedRtoSeconds: run.estimatedRtoSeconds,
     recoveryPoint: run.point,
     steps: stepsOf(job, endedAt),
     boot: run.boot && { ...run.boot, consoleText },
@@ -92,7 +93,7 @@ export async function writeReport(
 
 /** The point's row with the outcome of a test in it. */
 export function withDrill(point: RecoveryPointRecord, report: RecoveryReport): RecoveryPointRecord {
-  const { jobId, endedAt, verdict, rtoSeconds } = report;
+  const { jobId, endedAt, verdict, rtoSeconds, estimatedRtoSeconds } = report;
   const others = point.drills.filter((each) => each.jobId !== jobId);
-  return { ...point, drills: [...others, { jobId, at: endedAt, verdict, rtoSeconds }] };
+  return { ...point, drills: [...others, { jobId, at: endedAt, verdict, rtoSeconds, estimatedRtoSeconds }] };
 }

@@ -3,56 +3,79 @@
 // a break. The source writes the same differences to its disks and proves with a digest that they equal the recovery point;
 // only then does replication go its old way again. The source's disks are written by the source alone, and last.
 //
-//   1 stop      the machine stops, its disks are captured           → nothing else has changed yet
-//   2 cut       differences → logs under the next cycle numbers     → cut again, the same bytes under the same names
-//   3 merge     as every cycle                                      → recovery point = the machine's disks, compared
-//   4 source    reads the differences from that point, reports      → may be repeated from its start at any time
+//   1 sync      only when asked for: changes are brought while the machine runs; the job waits until the user lets it go on
+//   2 stop      the machine stops, its disks are captured or frozen   → nothing else has changed yet
+//   3 cut       differences → logs of the next cycles, merged         → failbackPass.ts
+//   4 proof     replica = the machine's disks, end to end             → recovery point; what was frozen goes
+//   5 source    reads the differences from that point, reports        → may be repeated from its start at any time
 import { LifeboatError } from '../errors.ts';
 import type { JobRecord } from '../jobs/job.ts';
-import { buildHrl } from '../hrl/writer.ts';
-import { stableGuid } from '../ids.ts';
-import type { ItemRecord } from '../protection/item.ts';
+import type { FailbackPass, ItemRecord } from '../protection/item.ts';
 import { findPointOfCycle, getItem, updateItem, updatePoint } from '../protection/itemStore.ts';
-import { abandonJob, beginJob, beginStep, endStep, finishJob, whenAllowed } from '../protection/itemJobs.ts';
+import {
+  abandonJob,
+  beginJob,
+  beginStep,
+  endStep,
+  finishJob,
+  onRepeatedStep,
+  whenAllowed,
+} from '../protection/itemJobs.ts';
 import type { BadEnd } from '../protection/itemJobs.ts';
 import type { ItemJob, OrchestrationClient } from '../protection/orchestrations.ts';
 import { changedEvent } from '../protection/orchestrations.ts';
 import { transition } from '../protection/states.ts';
 import type { ReplicationContext } from '../replication/context.ts';
-import { drainItem } from '../replication/drain.ts';
 import type { DrainOptions } from '../replication/drain.ts';
 import { withItemLock } from '../replication/itemLock.ts';
-import { formatDeltaName, replicaName } from '../replication/names.ts';
 import { supersedeLogs } from '../replication/supersede.ts';
-import type { ByteRange } from '../storage/ports.ts';
-import { differences } from './changedBlocks.ts';
-import { removeDisks, removeMachine, requireCompute, type StepProgress } from './recoverySteps.ts';
+import {
+  beginPass,
+  bringChanges,
+  failedOverJob,
+  passNumber,
+  passOf,
+  proveReplica,
+  sealChanges,
+  sliceSeconds,
+  updatePass,
+} from './failbackPass.ts';
+import {
+  progressOf,
+  removeDisks,
+  removeMachine,
+  requireCompute,
+  type StepProgress,
+} from './recoverySteps.ts';
 import { updateRun } from './recoveryRun.ts';
 
-/** Data of one disk in one cycle: logs are built in memory. */
-const logDataBytes = 48 * 1024 * 1024;
 const waitSeconds = 10;
+
+/** How the changes come home: all of them while the machine is off, or most of them before. */
+export interface FailbackRequest {
+  item: string;
+  /** Copies while the machine runs, and waits for `requestCompletion` before it stops the machine. */
+  syncsFirst?: boolean;
+}
+
+export type FailbackJob = ItemJob & { syncsFirst?: boolean };
 
 /** Throws `ItemBusy`, `OperationNotSupportedInState`. */
 export async function startFailback(
   context: ReplicationContext,
   orchestrations: OrchestrationClient,
-  item: string,
+  { item, syncsFirst = false }: FailbackRequest,
 ): Promise<JobRecord> {
   return beginJob(context, orchestrations, {
     item,
     kind: 'failback',
+    ...(syncsFirst && { input: { syncsFirst } }),
     change: whenAllowed('Failback', (record) => ({
       ...record,
       state: transition(record.state, 'failbackRequested'),
       failback: null,
     })),
   });
-}
-
-function failedOverJob({ failover, name }: ItemRecord): string {
-  if (failover) return failover.jobId;
-  throw new LifeboatError('OperationNotSupportedInState', `Protected item "${name}" has not failed over.`);
 }
 
 /** Step 1: logs that the source cut after the failover are of another history; they are kept in `quarantine`. */
@@ -65,9 +88,15 @@ export async function beginFailback(
   const record = await updateItem(items, job.item, (current) =>
     current.failback?.jobId === job.jobId
       ? current
-      : { ...current, failback: { jobId: job.jobId, cycles: null, appliedDisks: [] } },
+      : {
+          ...current,
+          failback: {
+            ...{ jobId: job.jobId, pass: null, firstCycle: null, sealCycle: null, completeRequestedAt: null },
+            ...{ cycles: null, appliedDisks: [] },
+          },
+        },
   );
-  if (record.failback?.cycles === null) {
+  if (record.failback?.pass === null && record.failback.cycles === null) {
     const isDone = await withItemLock(context, job.item, () => supersedeLogs(context, record));
     if (!isDone) return { isReady: false };
   }
@@ -75,148 +104,111 @@ export async function beginFailback(
   return { isReady: true };
 }
 
-/** Step 2, again and again: the machine is off, and its disks are what lies in `recovered`. */
+/** Step 2, again and again: the machine is off, and its disks can be read as they are. */
 export async function stopAndCapture(context: ReplicationContext, job: ItemJob): Promise<StepProgress> {
   const compute = requireCompute(context);
-  await beginStep(context, job.jobId, 'ShutdownVmOnSecondary');
-  const jobId = failedOverJob(await getItem(context.storage.items, job.item));
-  const { order } = await updateRun(context.storage.items, job.item, jobId);
-  for (const step of [compute.stopMachine.bind(compute), compute.captureDisks.bind(compute)]) {
-    const progress = await step(order);
-    if (!progress.isDone) return { isDone: false, retryAfterSeconds: progress.retryAfterSeconds };
-    context.fault('failback.afterStop');
-  }
-  await endStep(context, job.jobId, 'ShutdownVmOnSecondary');
-  return { isDone: true, retryAfterSeconds: 0 };
-}
-
-interface DiskChanges {
-  disk: string;
-  blobName: string;
-  parts: ByteRange[][];
-}
-
-/** The differences of every disk, cut so that each part fits into one log. */
-async function changesOf(context: ReplicationContext, record: ItemRecord): Promise<DiskChanges[]> {
-  const { storage } = context;
-  const { order } = await updateRun(storage.items, record.item, failedOverJob(record));
-  const changes: DiskChanges[] = [];
-  for (const { disk, sizeBytes } of record.disks) {
-    const recovered = order.disks.find((each) => each.disk === disk);
-    if (!recovered) {
-      const message = `Disk ${disk} of item ${record.item} was not part of the failover, so it cannot fail back.`;
-      throw new LifeboatError('DiskNotProtected', message, { target: disk });
+  return onRepeatedStep(context, job.jobId, 'ShutdownVmOnSecondary', async () => {
+    const record = await getItem(context.storage.items, job.item);
+    const { order } = await updateRun(context.storage.items, job.item, failedOverJob(record));
+    const { freezing } = compute;
+    const capture = () =>
+      freezing
+        ? freezing.freeze({ order, jobId: job.jobId, pass: passNumber.final })
+        : compute.captureDisks(order);
+    for (const step of [() => compute.stopMachine(order), capture]) {
+      const progress = await step();
+      context.fault('failback.afterStop');
+      if (!progress.isDone) return progressOf(progress);
     }
-    const { blobName } = recovered;
-    const found = await differences(
-      { port: storage.recovered, name: blobName },
-      { port: storage.replicas, name: replicaName(record.item, disk) },
-      sizeBytes,
-    );
-    changes.push({ disk, blobName, parts: cut(found) });
-  }
-  return changes;
-}
-
-function cut(ranges: readonly ByteRange[]): ByteRange[][] {
-  const parts: ByteRange[][] = [];
-  let partBytes = Infinity;
-  for (const range of ranges) {
-    if (partBytes + range.lengthBytes > logDataBytes) {
-      parts.push([]);
-      partBytes = 0;
-    }
-    parts.at(-1)?.push(range);
-    partBytes += range.lengthBytes;
-  }
-  return parts;
-}
-
-/** Step 3: the differences as logs of the next cycles. Only the last of them leaves consistent disks. */
-export async function cutChanges(context: ReplicationContext, job: ItemJob): Promise<{ isReady: boolean }> {
-  await beginStep(context, job.jobId, 'CaptureChangesTask');
-  // Under the item's lock: no drain sees half of the logs, or changes what they are differences to.
-  const isReady = await withItemLock(context, job.item, () => cutUnderLock(context, job));
-  return { isReady };
-}
-
-async function cutUnderLock(context: ReplicationContext, job: ItemJob): Promise<void> {
-  const { storage } = context;
-  const record = await getItem(storage.items, job.item);
-  if (record.failback?.cycles !== null) return;
-  const changes = await changesOf(context, record);
-  const count = Math.max(1, ...changes.map(({ parts }) => parts.length));
-  const first = record.appliedCycle + 1;
-  const last = record.appliedCycle + count;
-  // Before the first log is there: a trigger may merge it at once.
-  await updateItem(storage.items, job.item, (current) => ({ ...current, consistentFromCycle: last }));
-  const ids = new Map(record.disks.map(({ disk, lastLogId }) => [disk, lastLogId]));
-  for (let cycle = first; cycle <= last; cycle++) {
-    for (const { disk, blobName, parts } of changes) {
-      const uniqueId = stableGuid('failback', job.jobId, disk, cycle);
-      await putLog(
-        context,
-        { item: job.item, cycle, disk, blobName, uniqueId, previousUniqueId: ids.get(disk) ?? null },
-        parts[cycle - first] ?? [],
-      );
-      ids.set(disk, uniqueId);
-      context.fault('failback.afterLog');
-    }
-  }
-  await updateItem(storage.items, job.item, (current) => ({
-    ...current,
-    failback: current.failback && { ...current.failback, cycles: { first, last } },
-  }));
-}
-
-interface LogPlace {
-  item: string;
-  cycle: number;
-  disk: string;
-  blobName: string;
-  uniqueId: string;
-  previousUniqueId: string | null;
-}
-
-async function putLog(
-  { storage, clock }: ReplicationContext,
-  { item, cycle, disk, blobName, uniqueId, previousUniqueId }: LogPlace,
-  ranges: readonly ByteRange[],
-): Promise<void> {
-  const writes = [];
-  for (const range of ranges)
-    writes.push({ diskOffset: range.offsetBytes, data: await storage.recovered.read(blobName, range) });
-  const takenAt = clock.now();
-  const bytes = buildHrl(writes, {
-    ...{ uniqueId, createdAt: takenAt },
-    ...(previousUniqueId === null ? {} : { previousUniqueId }),
+    const isDelta = freezing !== undefined && record.failback?.pass?.stage === 'sync';
+    await beginPass(context, job, 'final', isDelta);
+    return { isDone: true, retryAfterSeconds: 0 };
   });
-  await storage.deltas.put(formatDeltaName({ item, cycle, disk }), bytes, { takenat: takenAt.toISOString() });
 }
 
-/** Step 4, again and again: merged, and the replicas equal the machine's disks. */
+/** Step 3, again and again: what differs is in the replica. */
+export async function cutChanges(
+  context: ReplicationContext,
+  job: ItemJob,
+  options: DrainOptions,
+): Promise<{ isReady: boolean }> {
+  await beginStep(context, job.jobId, 'CaptureChangesTask');
+  const record = await getItem(context.storage.items, job.item);
+  if (passOf(record, job.jobId).stage !== 'final') return { isReady: true };
+  const { isDone } = await bringChanges(context, job, options);
+  if (isDone) await enterStage(context, job, 'final', 'proof');
+  return { isReady: isDone };
+}
+
+async function enterStage(
+  context: ReplicationContext,
+  job: ItemJob,
+  from: FailbackPass['stage'],
+  to: FailbackPass['stage'],
+): Promise<void> {
+  await updatePass(context, job, (pass) =>
+    pass.stage === from ? { ...pass, stage: to, comparedTo: {} } : pass,
+  );
+}
+
+/** Step 4, again and again: the replicas equal the machine's disks, and the recovery point says so. */
 export async function mergeChanges(
   context: ReplicationContext,
   job: ItemJob,
   options: DrainOptions,
 ): Promise<StepProgress> {
-  const { storage } = context;
-  const { outcome } = await drainItem(context, job.item, options);
-  const record = await getItem(storage.items, job.item);
-  const last = record.failback?.cycles?.last ?? Infinity;
-  if (outcome === 'busy' || outcome === 'more' || record.appliedCycle < last)
-    return { isDone: false, retryAfterSeconds: 2 };
-  for (const { disk, parts } of await changesOf(context, record)) {
-    if (parts.length === 0) continue;
-    const message = `Replica of disk ${disk} does not equal the recovered disk after the merge.`;
-    throw new LifeboatError('RecoveryDiskMismatch', message, { target: disk });
+  const again = { isDone: false, retryAfterSeconds: sliceSeconds };
+  const record = await getItem(context.storage.items, job.item);
+  const { stage } = passOf(record, job.jobId);
+  // A proof that failed has led back to the beginning.
+  if (stage === 'final') {
+    await cutChanges(context, job, options);
+    return again;
   }
-  await updatePoint(storage.items, job.item, last, (row) =>
+  if (stage !== 'seal') {
+    if (!(await proveReplica(context, job, options)).isDone) return again;
+    await requireOff(context, record);
+    await enterStage(context, job, 'proof', 'seal');
+  }
+  const cycle = await sealChanges(context, job, options);
+  if (cycle === undefined) return again;
+  await offerToSource(context, job, cycle);
+  return { isDone: true, retryAfterSeconds: 0 };
+}
+
+/** The recovery point is proven: it stays, what was frozen for it goes, and the source sees what it has to write. */
+async function offerToSource(context: ReplicationContext, job: ItemJob, cycle: number): Promise<void> {
+  await updatePoint(context.storage.items, job.item, cycle, (row) =>
     row.pinnedBy.includes(job.jobId) ? row : { ...row, pinnedBy: [...row.pinnedBy, job.jobId] },
   );
+  context.fault('failback.afterPin');
+  await removeFrozen(context, job);
   await endStep(context, job.jobId, 'CaptureChangesTask');
   await beginStep(context, job.jobId, 'ApplyOnPrimaryTask');
-  return { isDone: true, retryAfterSeconds: 0 };
+  await updateItem(context.storage.items, job.item, (current) => ({
+    ...current,
+    failback: current.failback && {
+      ...current.failback,
+      cycles: { first: current.failback.firstCycle ?? cycle, last: cycle },
+    },
+  }));
+}
+
+/** What a machine writes that somebody has started meanwhile would be lost. Throws `FailbackMachineStarted`. */
+async function requireOff(context: ReplicationContext, record: ItemRecord): Promise<void> {
+  const { order } = await updateRun(context.storage.items, record.item, failedOverJob(record));
+  const state = await requireCompute(context).powerState(order);
+  if (state !== 'running' && state !== 'starting') return;
+  const message = `Machine ${order.name} was started while it was brought home; what it writes now would be lost.`;
+  throw new LifeboatError('FailbackMachineStarted', message, { target: record.item });
+}
+
+/** What the job has frozen goes. Throws `ComputeUnavailable` while it is still going: call again. */
+async function removeFrozen(context: ReplicationContext, { item, jobId }: ItemJob): Promise<void> {
+  if (!context.compute?.freezing) return;
+  const { isDone } = await removeMachine(context, { item, jobId });
+  if (isDone) return;
+  throw new LifeboatError('ComputeUnavailable', 'The frozen disks of the failback are still being deleted.');
 }
 
 /** What the source has to write, disk by disk. */
@@ -293,6 +285,7 @@ export async function abandonFailback(context: ReplicationContext, job: ItemJob,
       pinnedBy: row.pinnedBy.filter((id) => id !== job.jobId),
     }));
   }
+  await removeFrozen(context, job);
   if (record.failover) {
     const { order } = await updateRun(storage.items, job.item, record.failover.jobId);
     const { isDone } = await requireCompute(context).startMachine(order);

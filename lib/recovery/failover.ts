@@ -224,6 +224,7 @@ export async function finishFailover(context: ReplicationContext, job: FailoverJ
       ...record,
       state: transition(record.state, 'failoverCompleted'),
       lastFailoverAt: report.endedAt,
+      lastRtoSeconds: report.rtoSeconds,
       failover: record.failover && {
         ...record.failover,
         point: { id: point.id, cycle: point.cycle, takenAt: point.takenAt },

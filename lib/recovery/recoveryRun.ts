@@ -53,6 +53,8 @@ export const recoveryRun = z.object({
   /** What the console must show; null = a login prompt. */
   marker: z.string().nullable(),
   bootLimitSeconds: z.number(),
+  /** From the request on, as was expected when the run was chosen; null in runs of earlier versions. */
+  estimatedRtoSeconds: z.number().nullable().default(null),
   /** When the machine was started. */
   startedAt: z.iso.datetime().nullable(),
   /** What was seen of the boot; its console lies in `evidence`. Null before the end of the observation. */

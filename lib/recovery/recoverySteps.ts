@@ -4,6 +4,7 @@ import { computeDone } from '../compute/port.ts';
 import type { ComputeProgress, ComputeProvider } from '../compute/port.ts';
 import { LifeboatError } from '../errors.ts';
 import type { ErrorRecord } from '../errors.ts';
+import { updateJob } from '../jobs/jobStore.ts';
 import { findMachine } from '../inventory/inventory.ts';
 import { forEachBounded } from '../merge/bounded.ts';
 import type { RecoveryPointRecord } from '../protection/item.ts';
@@ -16,6 +17,7 @@ import { spansOf } from './diskDigest.ts';
 import { evidenceNames, keepEvidence } from './evidence.ts';
 import { parseRecoveredDiskName, recoveredFolder } from './names.ts';
 import { failoverReadiness } from './readiness.ts';
+import { estimateRto } from './rtoEstimate.ts';
 import { deleteRecoveryDisk, makeRecoveryDisk } from './recoveryDisk.ts';
 import { listRecoveryDisks } from './recoveryDiskRecord.ts';
 import { findRun, recoveryRunKey, updateRun, type RecoveryRun } from './recoveryRun.ts';
@@ -66,6 +68,11 @@ export async function prepareRecovery(
   // From here on the point stays; should it have been pruned just now, this says so.
   await updatePoint(storage.items, item, point.cycle, (row) => withPin(row, jobId));
   context.fault('recovery.afterPin');
+  const { estimatedRtoSeconds, estimatedRtoFrom } = estimateRto(record, requireCompute(context).kind);
+  await updateJob(storage.jobs, jobId, (job) => ({
+    ...job,
+    result: { ...job.result, estimatedRtoSeconds, estimatedRtoFrom },
+  }));
   const sizes = new Map(record.disks.map(({ disk, sizeBytes }) => [disk, sizeBytes]));
   const run: RecoveryRun = {
     order: {
@@ -81,6 +88,7 @@ export async function prepareRecovery(
         .map(({ disk, snapshotId }) => ({ disk, snapshotId, sizeBytes: sizes.get(disk) ?? 0 })),
     },
     requestedAt: clock.now().toISOString(),
+    estimatedRtoSeconds,
     ...{ marker: choice.marker, bootLimitSeconds: choice.bootLimitSeconds, startedAt: null, boot: null },
   };
   await storage.items.transact(item, [{ kind: 'put', key: recoveryRunKey(jobId), value: run }]);
@@ -114,7 +122,8 @@ export interface StepProgress {
   retryAfterSeconds: number;
 }
 
-const progressOf = (progress: ComputeProgress): StepProgress => ({
+/** What an orchestrator reads of it. */
+export const progressOf = (progress: ComputeProgress): StepProgress => ({
   isDone: progress.isDone,
   retryAfterSeconds: progress.isDone ? 0 : progress.retryAfterSeconds,
 });

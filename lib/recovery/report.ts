@@ -25,6 +25,8 @@ export interface ReportFacts {
   provider: 'vhd' | 'azure' | 'qemu';
   requestedAt: string;
   endedAt: string;
+  /** What was expected when it began; null = not known. */
+  estimatedRtoSeconds: number | null;
   recoveryPoint: { id: string; cycle: number; takenAt: string; consistency: 'crash' | 'application' };
   steps: readonly ReportStep[];
   disks: readonly ReportDisk[];

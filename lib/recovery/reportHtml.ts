@@ -42,6 +42,9 @@ export function reportHtml(report: RecoveryReport): string {
     row('Requested', report.requestedAt),
     row('Ended', report.endedAt),
     row('RTO', seconds(report.rtoSeconds)),
+    ...(report.estimatedRtoSeconds === null
+      ? []
+      : [row('RTO expected before', seconds(report.estimatedRtoSeconds))]),
     row('RPO', seconds(report.rpoSeconds)),
     row('Provider', report.provider),
     row('Item and job', `${report.item}, ${report.jobId}`),

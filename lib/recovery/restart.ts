@@ -32,7 +32,8 @@ const restarts = {
     startChangePoint(context, orchestrations, item, textIn(input, 'pointId')),
   commitFailover: startCommit,
   cancelFailover: startCancel,
-  failback: startFailback,
+  failback: (context, orchestrations, item, input) =>
+    startFailback(context, orchestrations, { item, syncsFirst: input['syncsFirst'] === true }),
   reverseReplication: startReverse,
 } as const satisfies Partial<Record<OrchestratedKind, Restart>>;
 

@@ -9,7 +9,7 @@ import { updateJob } from '../jobs/jobStore.ts';
 import { fulfilOperation } from '../jobs/progress.ts';
 import { allows } from '../protection/allowed.ts';
 import type { ItemRecord, ItemTestFailover } from '../protection/item.ts';
-import { getItem, updateItem, updatePoint } from '../protection/itemStore.ts';
+import { findPointOfCycle, getItem, updateItem, updatePoint } from '../protection/itemStore.ts';
 import {
   abandonJob,
   beginJob,
@@ -166,6 +166,7 @@ export async function reportTest(
   await updateItem(storage.items, job.item, (record) => ({
     ...record,
     lastGoodTestFailoverAt: isGood ? report.endedAt : record.lastGoodTestFailoverAt,
+    lastRtoSeconds: isGood ? report.rtoSeconds : record.lastRtoSeconds,
   }));
   if (isDrill) return { isDrill };
   const record = await getItem(storage.items, job.item);
@@ -209,10 +210,12 @@ export async function finishDrill(context: ReplicationContext, job: TestFailover
       },
     ];
   }
+  const point = await findPointOfCycle(storage.items, job.item, run.point.cycle);
   await removeDisks(context, job);
   await planNextDrill(context, job.item);
   await finishJob(context, job, (record) => ({ ...record, testFailover: null }), {
     verdict: run.boot?.verdict === 'booted' ? 'passed' : 'prepared',
+    rtoSeconds: point?.drills.find(({ jobId }) => jobId === job.jobId)?.rtoSeconds ?? null,
   });
   return [];
 }

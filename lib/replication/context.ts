@@ -20,6 +20,8 @@ export interface ReplicationContext {
   verify?: VerifyMode;
   /** The policy of the item that is worked on, where it is known. */
   policy?: PolicyRecord;
+  /** Days without a good test failover after which health warns; 180 when omitted. */
+  testDueDays?: number;
   /** What makes machines of recovered disks; only failovers need it. */
   compute?: ComputeProvider;
   /** Calls the addresses that people have written into recovery plans; nobody does when omitted. */

@@ -120,7 +120,7 @@ async function circle(n: number): Promise<MortalLife> {
   expect((await life.life.points()).map(({ cycle }) => cycle)).toEqual([1]);
   await life.storage.recovered.writePages(`${item}/${failover!.jobId}/os.vhd`, 0, patternBytes(1024, 9));
   const expected = await life.recoveredDigest(failover!.jobId, 'os');
-  await mortal.ask('failback', () => startFailback(context, orchestrations, item));
+  await mortal.ask('failback', () => startFailback(context, orchestrations, { item }));
   await mortal.rest(async () => {
     const work = await failbackWork(context, await life.life.record());
     for (const { disk, sizeBytes, snapshotId, isApplied } of work?.disks ?? []) {

@@ -74,6 +74,16 @@ describe.skipIf(missingCompiler !== undefined)('roles', () => {
     for (const { type } of Object.values(resourceTypes))
       for (const verb of ['read', 'write', 'delete'])
         expect(permission?.actions).toContain(`${type}/${verb}`);
+    // What a failback asks for beside that: a snapshot of a disk, read under a URL that is taken back.
+    for (const action of [
+      ...['disks/beginGetAccess', 'snapshots/beginGetAccess', 'snapshots/endGetAccess'],
+      ...[
+        'virtualMachines/start',
+        'virtualMachines/deallocate',
+        'virtualMachines/retrieveBootDiagnosticsData',
+      ],
+    ])
+      expect(permission?.actions).toContain(`Microsoft.Compute/${action}/action`);
     for (const action of permission?.actions ?? []) {
       expect(action).not.toContain('*');
       expect(action).toMatch(/^Microsoft\.(Compute|Network|Resources)\//);

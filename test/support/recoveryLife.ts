@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { runDue } from '../../lib/agenda/agenda.ts';
 import { findJob } from '../../lib/jobs/jobStore.ts';
 import type { JobRecord } from '../../lib/jobs/job.ts';
+import { lookAtReadiness } from '../../lib/recovery/readinessCheck.ts';
 import { lookAtDrill } from '../../lib/recovery/testFailover.ts';
 import { recoveredDiskName } from '../../lib/recovery/names.ts';
 import { replicaName } from '../../lib/replication/names.ts';
@@ -51,6 +52,7 @@ export class RecoveryLife {
 
   async settle(): Promise<void> {
     await this.life.settle();
+    await runDue(this.context, 'readiness', (record) => lookAtReadiness(this.context, record));
     await runDue(this.context, 'drill', (record) => lookAtDrill(this.context, this.orchestrations, record));
     await this.life.api.runner.run();
   }

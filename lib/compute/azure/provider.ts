@@ -2,7 +2,7 @@
 // Each call looks at every resource and puts those that are missing, so nothing has to be remembered between calls; what
 // belongs to a job is known by its tags.
 import type { ArmClient, ArmResource } from '../../azure/arm.ts';
-import { LifeboatError, isLifeboatError } from '../../errors.ts';
+import { LifeboatError } from '../../errors.ts';
 import type { Storage } from '../../storage/ports.ts';
 import { findBootEvidence, readableConsole } from '../consoleText.ts';
 import { itemTag, jobTag, machineName } from '../machineNames.ts';
@@ -16,6 +16,8 @@ import {
   type MachineRef,
 } from '../port.ts';
 import { requireDisks } from '../vhd/provider.ts';
+import { azureFreezing, endAllAccess, type OpenExportedDisk } from './frozenDisks.ts';
+import { ensure, resourceId, waiting } from './resources.ts';
 
 export interface AzureComputeSettings {
   subscriptionId: string;
@@ -32,21 +34,24 @@ export interface AzureComputeServices {
   storage: Pick<Storage, 'recovered'>;
   /** Reads a URL that Azure gave for a console; without credentials. */
   download(url: string): Promise<Uint8Array>;
+  /** Opens a disk that Azure exported under a URL; without other credentials. */
+  openExportedDisk: OpenExportedDisk;
 }
 
 const resourcesApiVersion = '2021-04-01';
-const pollSeconds = 5;
 const consoleLimitBytes = 64 * 1024;
 
 /** What is deleted at once; a later stage can go only when the earlier ones are gone. */
 const deletionStages: readonly (readonly string[])[] = [
   [resourceTypes.machine.type],
-  [resourceTypes.nic.type, resourceTypes.disk.type],
+  [resourceTypes.nic.type, resourceTypes.disk.type, resourceTypes.snapshot.type],
   [resourceTypes.securityGroup.type],
 ];
 const apiVersions: ReadonlyMap<string, string> = new Map(
   Object.values(resourceTypes).map(({ type, apiVersion }) => [type.toLowerCase(), apiVersion]),
 );
+
+const sameType = (a: string, b: string): boolean => a.toLowerCase() === b.toLowerCase();
 
 export function azureProvider(
   services: AzureComputeServices,
@@ -71,12 +76,15 @@ export function azureProvider(
     async createMachine(order) {
       // In their order: a network interface names its security group, the machine names all the others.
       for (const resource of resourcesOf(order)) {
-        const progress = await ensure(arm, order, resource);
+        const progress = await ensure(arm, { order, jobId: order.jobId }, resource);
         if (!progress.isDone) return progress;
       }
       return computeDone;
     },
-    powerState: (order) => powerState(arm, `${machineId(order)}/instanceView`),
+    powerState: async (order) => {
+      const state = await powerState(arm, `${machineId(order)}/instanceView`);
+      return state === 'stopping' ? 'running' : state;
+    },
     async startMachine(order) {
       const state = await powerState(arm, `${machineId(order)}/instanceView`);
       if (state === 'running' || state === 'starting') return computeDone;
@@ -86,13 +94,13 @@ export function azureProvider(
     async stopMachine(order) {
       const state = await powerState(arm, `${machineId(order)}/instanceView`);
       if (state === 'absent' || state === 'stopped') return computeDone;
+      if (state === 'stopping') return waiting(`${machineName(order)} to stop`);
       const outcome = await arm.post(`${machineId(order)}/deallocate`, machineVersion);
       return outcome.state === 'done' ? computeDone : waiting(`${machineName(order)} to stop`);
     },
-    async captureDisks(order) {
-      const message = `The disks of ${machineName(order)} are managed disks; they cannot be read back into ${order.disks[0]?.blobName ?? 'the recovered blobs'}. Export them, or fail back with Azure Site Recovery.`;
-      throw new LifeboatError('ComputeFailed', message);
-    },
+    // The blobs are what the disks were imported from: nothing comes back into them (`freezing`).
+    captureDisks: async () => computeDone,
+    freezing: azureFreezing(services, settings),
     observeBoot: (order, marker, options) =>
       observeBoot(services, machineId(order), marker, options?.wantsScreenshot ?? false),
     deleteAll: (ref) => deleteAll(arm, settings, ref),
@@ -118,21 +126,14 @@ function resourcesIn(order: MachineOrder, settings: AzureComputeSettings): Azure
   });
 }
 
-function resourceId({ placement, name: machine }: MachineOrder, type: string, name: string): string {
-  if (placement.resourceGroupId !== null) return `${placement.resourceGroupId}/providers/${type}/${name}`;
-  throw new LifeboatError('ComputeFailed', `No target resource group is chosen for machine ${machine}.`);
-}
-
-const waiting = (waitingFor: string, retryAfterSeconds = pollSeconds): ComputeProgress => ({
-  ...{ isDone: false, waitingFor, retryAfterSeconds },
-});
-
 async function ensureAll(
   arm: ArmClient,
   order: MachineOrder,
   resources: readonly AzureResource[],
 ): Promise<ComputeProgress> {
-  const all = await Promise.allSettled(resources.map((resource) => ensure(arm, order, resource)));
+  const all = await Promise.allSettled(
+    resources.map((resource) => ensure(arm, { order, jobId: order.jobId }, resource)),
+  );
   // Every request has ended by now: none lands behind the back of whoever hears of the failure.
   const progress = all.map((each) => {
     if (each.status === 'rejected') throw each.reason;
@@ -141,45 +142,11 @@ async function ensureAll(
   return progress.find(({ isDone }) => !isDone) ?? computeDone;
 }
 
-/** The resource as it must be: made when it is missing, put again when an earlier attempt at it failed. */
-async function ensure(
+/** `stopping`: the guest may still write. */
+async function powerState(
   arm: ArmClient,
-  order: MachineOrder,
-  resource: AzureResource,
-): Promise<ComputeProgress> {
-  const { type, name, apiVersion } = resource;
-  const found = await arm.find(resourceId(order, type, name), apiVersion);
-  if (found && found.tags?.[jobTag] !== order.jobId) {
-    const message = `${type} "${name}" exists in ${order.placement.resourceGroupId ?? ''} and does not belong to this failover.`;
-    throw new LifeboatError('TargetNameTaken', message, { target: name });
-  }
-  const state = found?.properties?.provisioningState;
-  if (state === 'Succeeded') return computeDone;
-  if (state !== undefined && state !== 'Failed' && state !== 'Canceled') return waiting(`${type} ${name}`);
-  const onlyNew = found === undefined && type === resourceTypes.machine.type;
-  return put(arm, order, resource, onlyNew);
-}
-
-async function put(
-  arm: ArmClient,
-  order: MachineOrder,
-  { type, name, apiVersion, body }: AzureResource,
-  onlyNew: boolean,
-): Promise<ComputeProgress> {
-  const id = resourceId(order, type, name);
-  try {
-    const outcome = await arm.put(id, apiVersion, body, { onlyNew });
-    return outcome.state === 'done' ? computeDone : waiting(`${type} ${name}`, outcome.retryAfterSeconds);
-  } catch (error) {
-    // The answer to a first attempt may have been lost, and the second meets what the first one made.
-    if (!isLifeboatError(error, 'ComputeUnavailable', 'TargetNameTaken')) throw error;
-    const made = await arm.find(id, apiVersion);
-    if (made?.tags?.[jobTag] !== order.jobId) throw error;
-    return waiting(`${type} ${name}`);
-  }
-}
-
-async function powerState(arm: ArmClient, instanceViewId: string): ReturnType<ComputeProvider['powerState']> {
+  instanceViewId: string,
+): Promise<'absent' | 'stopped' | 'stopping' | 'starting' | 'running' | 'unknown'> {
   const view = await arm.find(instanceViewId, resourceTypes.machine.apiVersion);
   if (!view) return 'absent';
   const { statuses = [] } = view as { statuses?: readonly { code?: string }[] };
@@ -188,7 +155,8 @@ async function powerState(arm: ArmClient, instanceViewId: string): ReturnType<Co
     ?.code?.slice('PowerState/'.length);
   if (code === 'running') return 'running';
   if (code === 'starting') return 'starting';
-  return code === 'stopped' || code === 'deallocated' || code === 'deallocating' ? 'stopped' : 'unknown';
+  if (code === 'stopping' || code === 'deallocating') return 'stopping';
+  return code === 'stopped' || code === 'deallocated' ? 'stopped' : 'unknown';
 }
 
 async function observeBoot(
@@ -237,8 +205,11 @@ async function deleteAll(
   const found: ArmResource[] = [];
   for await (const resource of listTagged(arm, settings, `tagName eq '${jobTag}' and tagValue eq '${jobId}'`))
     found.push(resource);
+  const snapshots = found.filter(({ type }) => sameType(type, resourceTypes.snapshot.type));
+  const revoked = await endAllAccess(arm, snapshots);
+  if (!revoked.isDone) return revoked;
   for (const stage of deletionStages) {
-    const due = found.filter(({ type }) => stage.some((each) => each.toLowerCase() === type.toLowerCase()));
+    const due = found.filter(({ type }) => stage.some((each) => sameType(each, type)));
     const outcomes = await Promise.all(
       due.map(({ id, type }) => arm.delete(id, apiVersions.get(type.toLowerCase()) ?? resourcesApiVersion)),
     );

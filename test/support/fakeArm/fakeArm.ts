@@ -1,8 +1,9 @@
 // Azure Resource Manager for tests: a `fetch` that refuses what the service would refuse. Requests need a token, a known
 // api-version, a good name and a whole body; references must exist and be provisioned; operations take their time and are
 // polled; what is in use cannot be deleted. Trouble is scripted: throttling, failures, lost answers.
-import type { NicBody, MachineBody, FakeType } from './schemas.ts';
-import { nameRules, schemas, versions } from './schemas.ts';
+import type { FakeDisks } from './fakeDisks.ts';
+import type { DiskBody, NicBody, MachineBody, FakeType, SnapshotBody } from './schemas.ts';
+import { accessBody, nameRules, schemas, versions } from './schemas.ts';
 
 export const fakeEndpoint = 'https://arm.test';
 export const fakeToken = 'good-token';
@@ -19,6 +20,7 @@ interface Stored {
 interface Operation {
   polls: number;
   end: () => { code: string; message: string } | undefined;
+  output: object | undefined;
 }
 
 /** What the next request of a kind meets. */
@@ -37,6 +39,9 @@ export interface FakeArmOptions {
   polls?: number;
   /** Resources on one page of a listing. */
   pageSize?: number;
+  /** Bytes of the disks, and what a disk that is imported holds. Without, disks have none, and no snapshots. */
+  disks?: FakeDisks;
+  readBlob?: (url: string) => Promise<Uint8Array>;
 }
 
 class Refusal extends Error {
@@ -62,7 +67,8 @@ export class FakeArm {
   readonly power = new Map<string, string>();
   /** Text of the serial console of every machine. */
   consoleText = '';
-  readonly #options: Required<FakeArmOptions>;
+  readonly #options: Required<Omit<FakeArmOptions, 'disks' | 'readBlob'>> &
+    Pick<FakeArmOptions, 'disks' | 'readBlob'>;
   readonly #operations = new Map<string, Operation>();
 
   constructor(options: FakeArmOptions) {
@@ -80,7 +86,7 @@ export class FakeArm {
       if (typeof trouble === 'object' && 'status' in trouble)
         throw new Refusal(trouble.status, trouble.code, 'scripted', trouble.retryAfter);
       const fails = typeof trouble === 'object' ? trouble.operationFails : undefined;
-      const answer = this.#handle(method, url, init, fails);
+      const answer = await this.#handle(method, url, init, fails);
       if (trouble === 'lost') throw new TypeError('fetch failed');
       return answer;
     } catch (error) {
@@ -99,7 +105,7 @@ export class FakeArm {
       throw new Refusal(400, 'MissingApiVersionParameter', 'The api-version query parameter is required.');
   }
 
-  #handle(method: string, url: URL, init: RequestInit, fails: string | undefined): Response {
+  async #handle(method: string, url: URL, init: RequestInit, fails: string | undefined): Promise<Response> {
     const operation = /^\/operations\/(.+)$/.exec(url.pathname)?.[1];
     if (operation !== undefined) return this.#poll(operation);
     if (/^\/subscriptions\/[^/]+\/resources$/i.test(url.pathname)) return this.#list(url);
@@ -114,7 +120,10 @@ export class FakeArm {
       throw new Refusal(404, 'ResourceGroupNotFound', `Resource group '${group}' could not be found.`);
     const id = url.pathname.slice(0, url.pathname.length - (action?.length ?? 0));
     const key = id.toLowerCase();
-    if (action !== undefined) return this.#act(method, key, action, fails);
+    if (action !== undefined)
+      return fakeType === 'microsoft.compute/snapshots'
+        ? this.#access(method, key, action, init)
+        : this.#act(method, key, action, fails);
     if (method === 'GET') return this.#get(key);
     if (method === 'DELETE') return this.#delete(key, fakeType, fails);
     return this.#put({ id, type, name, tags: {}, body: undefined, state: 'Creating' }, fakeType, init, fails);
@@ -123,10 +132,15 @@ export class FakeArm {
   #get(key: string): Response {
     const stored = this.resources.get(key);
     if (!stored) throw new Refusal(404, 'ResourceNotFound', `The resource ${key} was not found.`);
-    return Response.json(view(stored));
+    return Response.json({ ...view(stored), ...this.#diskState(key, stored) });
   }
 
-  #put(stored: Stored, type: FakeType, init: RequestInit, fails: string | undefined): Response {
+  async #put(
+    stored: Stored,
+    type: FakeType,
+    init: RequestInit,
+    fails: string | undefined,
+  ): Promise<Response> {
     const key = stored.id.toLowerCase();
     if (!nameRules[type].test(stored.name))
       throw new Refusal(400, 'InvalidResourceName', `Resource name ${stored.name} is invalid.`);
@@ -142,12 +156,53 @@ export class FakeArm {
     const parsed = schemas[type].safeParse(JSON.parse(init.body as string));
     if (!parsed.success) throw new Refusal(400, 'InvalidRequestContent', parsed.error.message);
     this.#requireReferences(type, parsed.data, key);
+    if (type === 'microsoft.compute/disks' && !existing) await this.#import(key, parsed.data as DiskBody);
+    if (type === 'microsoft.compute/snapshots' && !existing) {
+      const source = (parsed.data as SnapshotBody).properties.creationData.sourceResourceId.toLowerCase();
+      this.#requireProvisioned(source);
+      this.#options.disks?.takeSnapshot(key, source);
+    }
     const made: Stored = { ...stored, tags: parsed.data.tags, body: parsed.data };
     this.resources.set(key, made);
     return this.#start(existing ? 200 : 201, made, fails, () => {
       made.state = 'Succeeded';
       if (type === 'microsoft.compute/virtualmachines') this.power.set(key, 'running');
     });
+  }
+
+  async #import(key: string, { properties }: DiskBody): Promise<void> {
+    const { disks, readBlob } = this.#options;
+    if (!disks || !readBlob) return;
+    const bytes = await readBlob(properties.creationData.sourceUri);
+    disks.disks.set(key, Buffer.from(bytes.subarray(0, bytes.length - 512)));
+  }
+
+  /** What the service tells of a snapshot besides its body. */
+  #diskState(key: string, { body, state }: Stored): object {
+    const { disks } = this.#options;
+    if (!disks?.snapshots.has(key)) return {};
+    const { properties } = body as SnapshotBody;
+    const diskState = disks.hasAccess(key) ? 'ActiveSAS' : 'Unattached';
+    return { properties: { ...properties, provisioningState: state, diskState, completionPercent: 100 } };
+  }
+
+  /** Grants access to a snapshot, and takes it back. */
+  #access(method: string, key: string, action: string, init: RequestInit): Response {
+    const stored = this.resources.get(key);
+    const { disks } = this.#options;
+    if (!stored || !disks) throw new Refusal(404, 'ResourceNotFound', `The resource ${key} was not found.`);
+    if (stored.state !== 'Succeeded')
+      throw new Refusal(409, 'OperationNotAllowed', `${key} is in state ${stored.state}.`);
+    if (method === 'POST' && action === '/endGetAccess') {
+      disks.revoke(key);
+      return this.#start(202, stored, undefined, () => undefined);
+    }
+    if (method !== 'POST' || action !== '/beginGetAccess')
+      throw new Refusal(404, 'NotFound', `No action ${action}.`);
+    const parsed = accessBody.safeParse(JSON.parse((init.body ?? '{}') as string));
+    if (!parsed.success) throw new Refusal(400, 'InvalidParameter', parsed.error.message);
+    if (disks.hasAccess(key)) throw new Refusal(409, 'Conflict', `${key} has active access.`);
+    return this.#start(202, stored, undefined, () => undefined, { accessSAS: disks.grant(key) });
   }
 
   #requireReferences(type: FakeType, body: unknown, key: string): void {
@@ -188,8 +243,14 @@ export class FakeArm {
   /** Key of what refers to the resource. */
   #ownerOf(id: string): string | undefined {
     const wanted = `"${id.toLowerCase()}"`;
-    for (const [key, { body }] of this.resources)
-      if (key !== id.toLowerCase() && JSON.stringify(body).toLowerCase().includes(wanted)) return key;
+    for (const [key, { body, type }] of this.resources)
+      // A snapshot stands alone: its disk may go.
+      if (
+        type.toLowerCase() !== 'microsoft.compute/snapshots' &&
+        key !== id.toLowerCase() &&
+        JSON.stringify(body).toLowerCase().includes(wanted)
+      )
+        return key;
     return undefined;
   }
 
@@ -201,9 +262,13 @@ export class FakeArm {
       const code = type === 'microsoft.compute/disks' ? 'OperationNotAllowed' : 'InUse';
       throw new Refusal(type === 'microsoft.compute/disks' ? 409 : 400, code, `${key} is used by ${owner}.`);
     }
+    if (this.#options.disks?.hasAccess(key))
+      throw new Refusal(409, 'OperationNotAllowed', `${key} has an active shared access signature.`);
     stored.state = 'Deleting';
     return this.#start(202, stored, fails, () => {
       this.resources.delete(key);
+      this.#options.disks?.snapshots.delete(key);
+      this.#options.disks?.disks.delete(key);
       this.power.delete(key);
     });
   }
@@ -221,18 +286,28 @@ export class FakeArm {
       return this.#start(202, stored, fails, () => {
         this.power.set(key, 'running');
       });
-    if (method === 'POST' && action === '/deallocate')
+    if (method === 'POST' && action === '/deallocate') {
+      // The guest still shuts down.
+      this.power.set(key, 'deallocating');
       return this.#start(202, stored, fails, () => {
         this.power.set(key, 'deallocated');
       });
+    }
     if (method === 'POST' && action === '/retrieveBootDiagnosticsData')
       return Response.json({ serialConsoleLogBlobUri: 'https://console.test/serial?sig=secret' });
     throw new Refusal(404, 'NotFound', `No action ${action}.`);
   }
 
-  #start(status: number, stored: Stored, fails: string | undefined, end: () => void): Response {
+  #start(
+    status: number,
+    stored: Stored,
+    fails: string | undefined,
+    end: () => void,
+    output?: object,
+  ): Response {
     const operation = crypto.randomUUID();
     this.#operations.set(operation, {
+      output,
       polls: this.#options.polls,
       end: () => {
         if (fails === undefined) {
@@ -256,7 +331,9 @@ export class FakeArm {
     if (operation.polls-- > 0)
       return Response.json({ status: 'InProgress' }, { headers: { 'retry-after': '1' } });
     const error = operation.end();
-    return Response.json(error ? { status: 'Failed', error } : { status: 'Succeeded' });
+    if (error) return Response.json({ status: 'Failed', error });
+    const properties = operation.output && { properties: { output: operation.output } };
+    return Response.json({ status: 'Succeeded', ...properties });
   }
 
   /** Ends every operation that nobody polls: time passes. */

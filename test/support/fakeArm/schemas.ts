@@ -44,6 +44,28 @@ const disk = z.strictObject({
   }),
 });
 
+const snapshot = z.strictObject({
+  ...common,
+  sku: z.strictObject({ name: z.enum(['Standard_LRS', 'Standard_ZRS', 'Premium_LRS']) }),
+  properties: z.strictObject({
+    creationData: z.strictObject({
+      createOption: z.literal('Copy'),
+      sourceResourceId: id('Microsoft.Compute/disks').shape.id,
+    }),
+    incremental: z.literal(true),
+    encryption: z.strictObject({ type: z.string(), diskEncryptionSetId: z.string() }).optional(),
+    networkAccessPolicy: z.enum(['AllowAll', 'AllowPrivate', 'DenyAll']).optional(),
+    publicNetworkAccess: z.enum(['Enabled', 'Disabled']).optional(),
+  }),
+});
+
+/** Of beginGetAccess. */
+export const accessBody = z.strictObject({
+  access: z.literal('Read'),
+  durationInSeconds: z.number().int().min(60).max(4_294_967_295),
+  fileFormat: z.enum(['VHD', 'VHDX']).optional(),
+});
+
 const securityGroup = z.strictObject({
   ...common,
   properties: z.strictObject({
@@ -118,18 +140,22 @@ const machine = z.strictObject({
 
 export const schemas = {
   'microsoft.compute/disks': disk,
+  'microsoft.compute/snapshots': snapshot,
   'microsoft.network/networksecuritygroups': securityGroup,
   'microsoft.network/networkinterfaces': nic,
   'microsoft.compute/virtualmachines': machine,
 } as const;
 export type FakeType = keyof typeof schemas;
 
+export type DiskBody = z.infer<typeof disk>;
+export type SnapshotBody = z.infer<typeof snapshot>;
 export type NicBody = z.infer<typeof nic>;
 export type MachineBody = z.infer<typeof machine>;
 
 /** Versions that each type was published under and that know all of the fields above. */
 export const versions: Record<FakeType, readonly string[]> = {
   'microsoft.compute/disks': ['2023-10-02', '2024-03-02'],
+  'microsoft.compute/snapshots': ['2023-10-02', '2024-03-02'],
   'microsoft.network/networksecuritygroups': ['2024-01-01', '2024-05-01'],
   'microsoft.network/networkinterfaces': ['2024-01-01', '2024-05-01'],
   'microsoft.compute/virtualmachines': ['2024-03-01', '2024-07-01'],
@@ -137,6 +163,7 @@ export const versions: Record<FakeType, readonly string[]> = {
 
 export const nameRules: Record<FakeType, RegExp> = {
   'microsoft.compute/disks': /^[a-z0-9][\w.-]{0,78}\w?$/i,
+  'microsoft.compute/snapshots': /^[a-z0-9_][\w.-]{0,78}\w?$/i,
   'microsoft.network/networksecuritygroups': /^[a-z0-9]([\w.-]{0,78}\w)?$/i,
   'microsoft.network/networkinterfaces': /^[a-z0-9]([\w.-]{0,78}\w)?$/i,
   'microsoft.compute/virtualmachines': /^[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?$/i,

@@ -1,6 +1,7 @@
 // The provider `azure` and its client against a strict fake of Resource Manager.
 import { describe, expect, it } from 'vitest';
 import { armClient, type ArmClient, type ArmSettings } from '../../../lib/azure/arm.ts';
+import { openExportedDisk } from '../../../lib/azure/exportedDisk.ts';
 import { azureProvider } from '../../../lib/compute/azure/provider.ts';
 import { machineName } from '../../../lib/compute/machineNames.ts';
 import type { ComputeProgress, ComputeProvider, MachineOrder } from '../../../lib/compute/port.ts';
@@ -40,6 +41,7 @@ async function bed(change: Partial<MachineOrder> = {}, settings: Partial<ArmSett
     {
       arm,
       storage,
+      openExportedDisk,
       download: async (url) => {
         expect(url).toBe('https://console.test/serial?sig=secret');
         return new TextEncoder().encode(fake.consoleText);

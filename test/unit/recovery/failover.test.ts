@@ -219,7 +219,7 @@ describe('the full circle', () => {
     const expected = new Map<string, string>();
     for (const disk of life.life.source.disks.keys())
       expected.set(disk, await life.recoveredDigest(job.id, disk));
-    const back = await startFailback(life.context, life.orchestrations, item);
+    const back = await startFailback(life.context, life.orchestrations, { item });
     for (let seconds = 0; seconds < 40; seconds++) {
       life.life.clock.advance(1000);
       await life.life.api.runner.run();
@@ -247,7 +247,7 @@ describe('the full circle', () => {
     await commit(life);
     await machineWrites(life, job.id);
     const before = [...life.life.source.disks.keys()].map((disk) => life.sourceDigest(disk));
-    const back = await startFailback(life.context, life.orchestrations, item);
+    const back = await startFailback(life.context, life.orchestrations, { item });
     for (let seconds = 0; seconds < 20; seconds++) {
       life.life.clock.advance(1000);
       await life.life.api.runner.run();
@@ -259,7 +259,7 @@ describe('the full circle', () => {
     expect([...life.life.source.disks.keys()].map((disk) => life.sourceDigest(disk))).toEqual(before);
     // And it can be done again, with what changed since.
     await life.storage.recovered.writePages(`${item}/${job.id}/os.vhd`, 8192, patternBytes(512, 50));
-    const again = await startFailback(life.context, life.orchestrations, item);
+    const again = await startFailback(life.context, life.orchestrations, { item });
     for (let seconds = 0; seconds < 40; seconds++) {
       life.life.clock.advance(1000);
       await life.life.api.runner.run();
@@ -277,7 +277,7 @@ describe('the full circle', () => {
     await life.life.source.send(...life.life.source.cutCycle(before));
     await commit(life);
     await machineWrites(life, job.id);
-    const back = await startFailback(life.context, life.orchestrations, item);
+    const back = await startFailback(life.context, life.orchestrations, { item });
     for (let seconds = 0; seconds < 40; seconds++) {
       life.life.clock.advance(1000);
       await life.life.api.runner.run();

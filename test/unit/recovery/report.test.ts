@@ -3,7 +3,14 @@ import { recoveryReport, type ReportFacts } from '../../../lib/recovery/report.t
 import { reportHtml } from '../../../lib/recovery/reportHtml.ts';
 
 const facts: ReportFacts = {
-  ...{ item: 'vm-1', machineName: 'web01', jobId: 'job-1', kind: 'drill', provider: 'qemu' },
+  ...{
+    item: 'vm-1',
+    machineName: 'web01',
+    jobId: 'job-1',
+    kind: 'drill',
+    provider: 'qemu' as const,
+    estimatedRtoSeconds: 12,
+  },
   ...{ requestedAt: '2026-01-01T10:00:30.000Z', endedAt: '2026-01-01T10:02:00.500Z' },
   recoveryPoint: { id: 'p', cycle: 7, takenAt: '2026-01-01T09:59:00.000Z', consistency: 'crash' },
   steps: [{ name: 'Disks', startedAt: '2026-01-01T10:00:31.000Z', endedAt: '2026-01-01T10:00:41.250Z' }],
