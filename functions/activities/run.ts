@@ -11,11 +11,30 @@ import type { ActivityLimits } from './outcome.ts';
 import { activityTable, endsPhase, isGated } from './table.ts';
 import { wakePlan } from '../../lib/plans/wake.ts';
 
+type ActivityInput = (ItemJob & { plan?: unknown }) | PlanJob;
+
+interface Ran {
+  name: ActivityName;
+  input: ActivityInput;
+  value: object | null;
+}
+
+/** A machine of a recovery plan has got through a phase: the plan may go on. */
+async function wakeParent(
+  context: ReplicationContext,
+  { orchestrations }: ActivityLimits,
+  { name, input, value }: Ran,
+): Promise<void> {
+  if (!('item' in input) || typeof input.plan !== 'string' || !endsPhase(name)) return;
+  const isUnfinished = value !== null && 'isDone' in value && value.isDone === false;
+  if (!isUnfinished) await wakePlan(context, orchestrations, input.plan);
+}
+
 /** Runs one activity. Throws transient errors only. */
 export async function runActivity(
   context: ReplicationContext,
   name: ActivityName,
-  input: (ItemJob & { plan?: unknown }) | PlanJob,
+  input: ActivityInput,
   limits: ActivityLimits,
 ): Promise<ActivityResult<object | null>> {
   try {
@@ -24,9 +43,7 @@ export async function runActivity(
       if (gate !== 'go') return { ok: false, stop: gate };
     }
     const value = (await activityTable[name](context, input as never, limits)) ?? null;
-    const isDone = !(value !== null && 'isDone' in value && value.isDone === false);
-    if ('item' in input && typeof input.plan === 'string' && endsPhase(name) && isDone)
-      await wakePlan(context, limits.orchestrations, input.plan);
+    await wakeParent(context, limits, { name, input, value });
     return { ok: true, value };
   } catch (error) {
     if (error instanceof LifeboatError && error.kind === 'transient') throw error;
