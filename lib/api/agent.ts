@@ -151,6 +151,7 @@ async function assignment(context: ApiContext, record: ItemRecord) {
       replicationIntervalSeconds: policy.replicationIntervalSeconds,
       appConsistentFrequencyHours: policy.appConsistentFrequencyHours,
       parallelDisks: policy.parallelDisks,
+      consistencyGroup: policy.consistencyGroup,
     },
     snapshot: record.sourceSnapshot,
     retry: record.retry && {

@@ -11,6 +11,7 @@ import { storeTopology, topologyReport } from '../vault/topology.ts';
 import { getAssignments, putInventory } from './agent.ts';
 import { completeScrubDigests, getCoarseDigests, getFineDigests, putScrubDigests } from './agentDigests.ts';
 import { reportApplied, reportStopped } from './agentFailover.ts';
+import { reportMomentOf } from './agentMoments.ts';
 import { completeDisk, reportComparison, reportFailure, reportSnapshot } from './agentReports.ts';
 import { checkBody } from './body.ts';
 import { getFabric } from './fabrics.ts';
@@ -146,6 +147,13 @@ const routes: readonly AgentRoute[] = [
   {
     ...{ id: 'Agent_CompleteScrubDigests', verb: 'POST', path: `${item}/scrubs/{scrub}/complete` },
     ...{ handler: ofOwnItem(completeScrubDigests), summary: 'All digests of a scrub are there.' },
+  },
+  {
+    ...{ id: 'Agent_ReportMoment', verb: 'POST', path: `${item}/moment` },
+    ...{
+      handler: ofOwnItem(reportMomentOf),
+      summary: 'Cuts a cycle at one moment with the machines of the group.',
+    },
   },
   {
     ...{ id: 'Agent_ReportStopped', verb: 'POST', path: `${item}/failover/stopped` },

@@ -22,6 +22,7 @@ const lifeboatDetails = z
     cycle: z.number(),
     recordedAt: z.string(),
     recoveryPointTimeSource: z.enum(['source', 'upload']),
+    multiVmMoment: z.string().nullable(),
     disks: z.array(z.strictObject({ diskId: z.string(), blobName: z.string(), snapshotId: z.string() })),
   })
   .meta({ id: 'LifeboatRecoveryPointDetails' });
@@ -40,6 +41,7 @@ function pointBody({ settings }: ApiContext, record: ItemRecord, point: Recovery
       cycle: point.cycle,
       recordedAt: point.recordedAt,
       recoveryPointTimeSource: point.takenAtFrom,
+      multiVmMoment: point.moment,
       disks: point.disks.map(({ disk, snapshotId }) => ({
         ...{ diskId: disk, blobName: `${record.item}/${disk}.vhd`, snapshotId },
       })),

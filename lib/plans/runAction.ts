@@ -36,10 +36,7 @@ function judgeWebhook(answer: OutboundAnswer): 'good' | 'final' | 'again' {
 }
 
 /** Whether a probe has seen what it waits for. Pure. */
-function judgeProbe(
-  answer: OutboundAnswer,
-  expectedStatus: number | null,
-): 'good' | 'final' | 'again' {
+function judgeProbe(answer: OutboundAnswer, expectedStatus: number | null): 'good' | 'final' | 'again' {
   if (answer.kind === 'refused') return 'final';
   if (answer.kind === 'connected') return 'good';
   if (answer.kind !== 'answered') return 'again';

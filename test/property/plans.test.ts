@@ -55,7 +55,7 @@ const membersOf = (steps: readonly PlanStep[]) =>
 function runOf(groups: readonly PlanGroup[], steps: PlanStep[]): PlanRun {
   return {
     ...{ plan: 'p', verb: 'plannedFailover', continues: null, groups: [], steps },
-    options: { recoveryPoint: 'latest', networkId: null, asksSource: false, comments: '' },
+    options: { recoveryPoint: 'latest', moment: null, networkId: null, asksSource: false, comments: '' },
     members: groups.flatMap(itemsIn).map((item) => ({
       ...{ item, name: item, armId: '', machineName: item, jobId: null, turn: null, standing: 'takesPart' },
     })),
