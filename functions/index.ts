@@ -9,7 +9,6 @@ import './http/metrics.ts';
 import './orchestrations.ts';
 import './timer/fleetTick.ts';
 import './timer/purge.ts';
-import './timer/readinessTick.ts';
 import './timer/reconcile.ts';
 import './timer/recoverySweep.ts';
 import './timer/sweepAccess.ts';

@@ -12,3 +12,7 @@ export function stableGuid(...parts: readonly (string | number)[]): string {
     hex.slice(20, 32),
   ].join('-');
 }
+
+/** True for the text of a GUID of any version. */
+export const isGuid = (text: string): boolean =>
+  /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i.test(text);

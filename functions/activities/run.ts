@@ -14,6 +14,25 @@ import type { ActivityLimits } from './outcome.ts';
 import { activityTable, endsPhase, isGated } from './table.ts';
 import { wakePlan } from '../../lib/plans/wake.ts';
 
+type ActivityInput = (ItemJob & { plan?: unknown }) | PlanJob;
+
+interface Ran {
+  name: ActivityName;
+  input: ActivityInput;
+  value: object | null;
+}
+
+/** A machine of a recovery plan has got through a phase: the plan may go on. */
+async function wakeParent(
+  context: ReplicationContext,
+  { orchestrations }: ActivityLimits,
+  { name, input, value }: Ran,
+): Promise<void> {
+  if (!('item' in input) || typeof input.plan !== 'string' || !endsPhase(name)) return;
+  const isUnfinished = value !== null && 'isDone' in value && value.isDone === false;
+  if (!isUnfinished) await wakePlan(context, orchestrations, input.plan);
+}
+
 /** Runs one activity, in the trace of what began its job. Throws transient errors only. */
 export async function runActivity(
   context: ReplicationContext,
@@ -29,8 +48,6 @@ export async function runActivity(
   };
   return telemetryOf(context).span('lifeboat.activity', options, () => run(context, name, input, limits));
 }
-
-type ActivityInput = (ItemJob & { plan?: unknown }) | PlanJob;
 
 const idsOf = (input: ActivityInput) => ({
   ...('item' in input ? { item: input.item } : {}),
@@ -55,9 +72,7 @@ async function run(
       if (gate !== 'go') return { ok: false, stop: gate };
     }
     const value = (await activityTable[name](context, input as never, limits)) ?? null;
-    const isDone = !(value !== null && 'isDone' in value && value.isDone === false);
-    if ('item' in input && typeof input.plan === 'string' && endsPhase(name) && isDone)
-      await wakePlan(context, limits.orchestrations, input.plan);
+    await wakeParent(context, limits, { name, input, value });
     return { ok: true, value };
   } catch (error) {
     return { ok: false, errors: errorsOf(context, name, input, error) };

@@ -7,6 +7,7 @@ import type { OrchestrationClient } from '../../lib/protection/orchestrations.ts
 import { lookAtResync } from '../../lib/protection/resyncRequest.ts';
 import { lookAtRetention } from '../../lib/protection/retention.ts';
 import { lookAtScrub } from '../../lib/protection/scrub.ts';
+import { lookAtReadiness } from '../../lib/recovery/readinessCheck.ts';
 import { lookAtDrill } from '../../lib/recovery/testFailover.ts';
 import type { ReplicationContext } from '../../lib/replication/context.ts';
 
@@ -36,10 +37,12 @@ const looks: Record<AgendaKind, Look> = {
   scrub: ({ context, orchestrations }, record) => lookAtScrub(context, orchestrations, record),
   // Begins drills that are due, and cleans up test failovers whose time is over.
   drill: ({ context, orchestrations }, record) => lookAtDrill(context, orchestrations, record),
+  // Finds settings that would make a failover fail, while there is time to mend them.
+  readiness: ({ context }, record) => lookAtReadiness(context, record),
 };
 
 /** Kinds whose looks are short. Trying again may merge for minutes, and goes with the reconciliation. */
-export const shortKinds = ['health', 'resync', 'retention', 'scrub', 'drill'] as const;
+export const shortKinds = ['health', 'resync', 'retention', 'scrub', 'drill', 'readiness'] as const;
 
 /**
  * Looks at everything of these kinds that is due, the kinds side by side: none waits for another. May run late, twice, or in two

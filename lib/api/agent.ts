@@ -154,6 +154,7 @@ async function assignment(context: ApiContext, record: ItemRecord, deltas: Pick<
       replicationIntervalSeconds: policy.replicationIntervalSeconds,
       appConsistentFrequencyHours: policy.appConsistentFrequencyHours,
       parallelDisks: policy.parallelDisks,
+      consistencyGroup: policy.consistencyGroup,
     },
     snapshot: record.sourceSnapshot,
     retry: record.retry && {

@@ -12,6 +12,7 @@ import { storeTopology, topologyReport } from '../vault/topology.ts';
 import { getAssignments, listAssignments, putInventory } from './agent.ts';
 import { completeScrubDigests, getCoarseDigests, getFineDigests, putScrubDigests } from './agentDigests.ts';
 import { getFailbackDigests, reportApplied, reportStopped } from './agentFailover.ts';
+import { reportMomentOf } from './agentMoments.ts';
 import { completeDisk, reportComparison, reportFailure, reportSnapshot } from './agentReports.ts';
 import { checkBody } from './body.ts';
 import { getFabric } from './fabrics.ts';
@@ -130,6 +131,13 @@ const routes: readonly AgentRoute[] = [
   {
     ...{ id: 'Agent_CompleteScrubDigests', verb: 'POST', path: `${item}/scrubs/{scrub}/complete` },
     ...{ handler: ofOwnItem(completeScrubDigests), summary: 'All digests of a scrub are there.' },
+  },
+  {
+    ...{ id: 'Agent_ReportMoment', verb: 'POST', path: `${item}/moment` },
+    ...{
+      handler: ofOwnItem(reportMomentOf),
+      summary: 'Cuts a cycle at one moment with the machines of the group.',
+    },
   },
   {
     ...{ id: 'Agent_ReportStopped', verb: 'POST', path: `${item}/failover/stopped` },

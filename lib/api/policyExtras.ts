@@ -1,5 +1,5 @@
 // What a policy says beyond Site Recovery's fields: longer retention in tiers, RPO threshold, resync window, parallel disks,
-// verification.
+// verification, consistency group.
 import { LifeboatError } from '../errors.ts';
 import { changeStored, getStored } from '../vault/collection.ts';
 import { policyRecord } from '../vault/policies.ts';
@@ -19,6 +19,7 @@ const fields = policyRecord.pick({
   verify: true,
   scrubEveryDays: true,
   monitoringSeconds: true,
+  consistencyGroup: true,
 });
 
 const model = fields.meta({ id: 'PolicyExtras' });
@@ -33,6 +34,7 @@ const input = fields
     verify: fields.shape.verify.unwrap(),
     scrubEveryDays: fields.shape.scrubEveryDays.unwrap(),
     monitoringSeconds: fields.shape.monitoringSeconds.unwrap(),
+    consistencyGroup: fields.shape.consistencyGroup.unwrap(),
   })
   .partial()
   .meta({ id: 'PolicyExtrasInput' });

@@ -17,6 +17,8 @@ const failoverInputs = z
     z.looseObject({
       instanceType: z.enum(['HyperVReplicaAzure', 'HyperVReplicaAzureFailback']),
       recoveryPointType: z.enum(['Latest', 'LatestApplicationConsistent', 'LatestProcessed']).nullish(),
+      // As in other scenarios of Site Recovery: one moment of all machines, where their policy has a consistency group.
+      multiVmSyncPoint: z.enum(['UseMultiVmSyncRecoveryPoint', 'UsePerVmRecoveryPoint']).nullish(),
     }),
   )
   .max(10)
@@ -60,10 +62,11 @@ const recoveryPoints = {
   LatestApplicationConsistent: 'latestApplicationConsistent',
 } as const;
 
-const pointOf = (inputs: FailoverInputs): Pick<PlanOptions, 'recoveryPoint'> => ({
-  recoveryPoint:
-    recoveryPoints[inputs?.find((each) => each.recoveryPointType)?.recoveryPointType ?? 'Latest'],
-});
+function pointOf(inputs: FailoverInputs): Pick<PlanOptions, 'recoveryPoint'> {
+  const isShared = inputs?.some((each) => each.multiVmSyncPoint === 'UseMultiVmSyncRecoveryPoint') ?? false;
+  const type = inputs?.find((each) => each.recoveryPointType)?.recoveryPointType ?? 'Latest';
+  return { recoveryPoint: isShared ? 'latestMultiVm' : recoveryPoints[type] };
+}
 
 function requireToRecovery(given: z.infer<typeof direction>, verb: string): void {
   if (given === 'PrimaryToRecovery') return;

@@ -23,6 +23,7 @@ const lifeboatDetails = z
     recordedAt: z.string(),
     recoveryPointTimeSource: z.enum(['source', 'upload']),
     traceId: z.string().nullable(),
+    multiVmMoment: z.string().nullable(),
     disks: z.array(z.strictObject({ diskId: z.string(), blobName: z.string(), snapshotId: z.string() })),
   })
   .meta({ id: 'LifeboatRecoveryPointDetails' });
@@ -42,6 +43,7 @@ function pointBody({ settings }: ApiContext, record: ItemRecord, point: Recovery
       recordedAt: point.recordedAt,
       recoveryPointTimeSource: point.takenAtFrom,
       traceId: point.traceId,
+      multiVmMoment: point.moment,
       disks: point.disks.map(({ disk, snapshotId }) => ({
         ...{ diskId: disk, blobName: `${record.item}/${disk}.vhd`, snapshotId },
       })),

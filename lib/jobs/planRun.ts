@@ -82,7 +82,11 @@ export type PlanMember = z.infer<typeof planMember>;
 
 /** What the request asked for, as far as the verb knows it. */
 export const planOptions = z.object({
-  recoveryPoint: z.enum(['latest', 'latestProcessed', 'latestApplicationConsistent']).default('latest'),
+  recoveryPoint: z
+    .enum(['latest', 'latestProcessed', 'latestApplicationConsistent', 'latestMultiVm'])
+    .default('latest'),
+  /** With `latestMultiVm`: the moment of the consistency group, chosen when the job was made. */
+  moment: z.guid().nullable().default(null),
   /** ARM id of the isolated network of a test. */
   networkId: z.string().nullable().default(null),
   /** Whether an unplanned failover asks the sources to shut down. */

@@ -21,7 +21,7 @@ const longestTimeoutSeconds = 86_400;
 export function timeoutSeconds(text: string): number | undefined {
   const iso = /^P(?:T(?=\d)(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)$/.exec(text);
   const clock = /^(\d{1,2}):(\d{2}):(\d{2})$/.exec(text);
-  const [, hours, minutes, seconds] = iso ?? clock ?? [undefined, undefined, undefined, text];
+  const [, hours, minutes, seconds]: (string | undefined)[] = iso ?? clock ?? ['', '0', '0', text];
   if (![hours, minutes, seconds].every((part) => part === undefined || /^\d{1,6}$/.test(part)))
     return undefined;
   const sum = Number(hours ?? 0) * 3600 + Number(minutes ?? 0) * 60 + Number(seconds ?? 0);

@@ -2,6 +2,7 @@
 import type { JobRecord } from '../jobs/job.ts';
 import type { PlanOptions, PlanVerb } from '../jobs/planRun.ts';
 import type { OrchestrationClient } from '../protection/orchestrations.ts';
+import type { PointSelector } from '../recovery/choosePoint.ts';
 import { startCancel, startCommit } from '../recovery/afterFailover.ts';
 import { startFailback, startReverse } from '../recovery/failback.ts';
 import { startFailover } from '../recovery/failover.ts';
@@ -14,14 +15,20 @@ export interface MemberRequest {
   options: PlanOptions;
 }
 
+function selectorOf({ recoveryPoint, moment }: PlanOptions): PointSelector {
+  if (recoveryPoint !== 'latestMultiVm') return { kind: recoveryPoint };
+  if (moment !== null) return { kind: 'moment', moment };
+  throw new Error('Invariant broken: a plan over one moment has chosen it');
+}
+
 /** Throws what the verb of the item throws. `context.onBehalfOf` names the plan. */
 export function beginMemberJob(
   context: ReplicationContext,
   orchestrations: OrchestrationClient,
   { item, verb, options }: MemberRequest,
 ): Promise<JobRecord> {
-  const { recoveryPoint, networkId, asksSource, comments } = options;
-  const selector = { kind: recoveryPoint } as const;
+  const { networkId, asksSource, comments } = options;
+  const selector = selectorOf(options);
   switch (verb) {
     case 'testFailover':
       return startTestFailover(context, orchestrations, { item, selector, networkId });

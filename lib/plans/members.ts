@@ -30,7 +30,7 @@ export type Standing =
 
 /** True when the job is one that this plan began. */
 export const belongsTo = (job: JobRecord | undefined, plan: string): job is JobRecord =>
-  job !== undefined && String(job.input['plan'] ?? '').toLowerCase() === plan.toLowerCase();
+  typeof job?.input['plan'] === 'string' && job.input['plan'].toLowerCase() === plan.toLowerCase();
 
 export function standingOf(plan: string, verb: PlanVerb, { item, record, job }: MemberView): Standing {
   const { memberJob, operation, doneStates, skipsOthers, undoes } = verbTable[verb];
@@ -72,7 +72,7 @@ export const planOperations = (plan: string, views: readonly MemberView[]): Oper
     .map((verb) => verbTable[verb].operation);
 
 /** The item's key in an id that the plan was stored with: the API has checked it. */
-export function itemOfId(id: string): string {
+function itemOfId(id: string): string {
   const [, name = id] = /\/replicationProtectedItems\/([^/]+)/i.exec(id) ?? [];
   return decodeURIComponent(name).toLowerCase();
 }

@@ -53,10 +53,10 @@ export async function runPlanStep(
   const before = stepAt(begun, index);
   if (before.state === 'Succeeded') return { ...done, errors: [] };
   if (before.state === 'Failed') return { ...done, errors: before.errors };
-  let [hasMoved, waitSeconds, job] = [false, 1 as number | null, begun];
-  if (before.kind === 'members')
-    ({ job, hasMoved } = await advanceMembers(context, orchestrations, { jobId, index }));
-  else ({ job, waitSeconds } = await advanceAction(context, begun, index));
+  const { job, hasMoved, waitSeconds } =
+    before.kind === 'members'
+      ? { waitSeconds: 1, ...(await advanceMembers(context, orchestrations, { jobId, index })) }
+      : { hasMoved: false, ...(await advanceAction(context, begun, index)) };
   const after = stepAt(job, index);
   if (after.state === 'Succeeded') return { ...done, errors: [] };
   if (after.state === 'Failed') return { ...done, errors: after.errors };

@@ -28,7 +28,7 @@ export const pauseAfter = (attempts: number): number =>
   Math.min(longestPauseSeconds, firstPauseSeconds * 2 ** Math.max(0, attempts - 1));
 
 /** Whether an HTTP answer is good, final, or worth another try. Pure. */
-export function judgeWebhook(answer: OutboundAnswer): 'good' | 'final' | 'again' {
+function judgeWebhook(answer: OutboundAnswer): 'good' | 'final' | 'again' {
   if (answer.kind === 'refused') return 'final';
   if (answer.kind !== 'answered') return 'again';
   if (answer.status >= 200 && answer.status < 300) return 'good';
@@ -36,10 +36,7 @@ export function judgeWebhook(answer: OutboundAnswer): 'good' | 'final' | 'again'
 }
 
 /** Whether a probe has seen what it waits for. Pure. */
-export function judgeProbe(
-  answer: OutboundAnswer,
-  expectedStatus: number | null,
-): 'good' | 'final' | 'again' {
+function judgeProbe(answer: OutboundAnswer, expectedStatus: number | null): 'good' | 'final' | 'again' {
   if (answer.kind === 'refused') return 'final';
   if (answer.kind === 'connected') return 'good';
   if (answer.kind !== 'answered') return 'again';

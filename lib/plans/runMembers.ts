@@ -19,7 +19,7 @@ import { readMember } from './planStore.ts';
 import { withStep } from './runState.ts';
 
 /** Members that are on their way in a step at once. */
-export const membersAtOnce = 10;
+const membersAtOnce = 10;
 /** Members that are looked at together. */
 const looksAtOnce = 4;
 
@@ -30,7 +30,7 @@ const lastTasks: Partial<Record<PlanPhase, readonly string[]>> = {
 };
 
 /** Where a member's job is in a phase. Pure. */
-export function outcomeOf(
+function outcomeOf(
   job: JobRecord | undefined,
   phase: PlanPhase,
   standing: PlanMember['standing'],

@@ -8,6 +8,7 @@ import { insertJob, updateJob } from '../jobs/jobStore.ts';
 import type { PlanOptions, PlanRun, PlanStep, PlanVerb } from '../jobs/planRun.ts';
 import { planOptions } from '../jobs/planRun.ts';
 import { failJob } from '../jobs/progress.ts';
+import { findCommonMoment } from '../moments/commonMoment.ts';
 import { isoNow, newJobId } from '../protection/itemJobs.ts';
 import type { OrchestrationClient } from '../protection/orchestrations.ts';
 import { planOrchestration } from '../protection/orchestrations.ts';
@@ -106,7 +107,25 @@ export async function startPlan(
   if (plan.currentJob !== null) throw planBusy(plan.name, plan.currentJob);
   const views = await readMembers(context, plan);
   requireReady(planProblems(context, plan, verb, views), plan);
-  return beginPlanJob(context, orchestrations, armId, newRun(plan, verb, views, planOptions.parse(options)));
+  const run = newRun(plan, verb, views, planOptions.parse(options));
+  return beginPlanJob(context, orchestrations, armId, await withMoment(context, plan, run));
+}
+
+/** Chooses the newest moment that all machines that take part have a recovery point of, where the request wants one. */
+async function withMoment({ storage }: ReplicationContext, plan: PlanRecord, run: PlanRun): Promise<PlanRun> {
+  if (run.options.recoveryPoint !== 'latestMultiVm') return run;
+  const members = run.members.filter(({ standing }) => standing === 'takesPart');
+  const moment = await findCommonMoment(
+    storage.items,
+    members.map(({ item }) => item),
+  );
+  const names = members.map(({ machineName }) => machineName).join(', ');
+  if (moment === undefined)
+    requireReady(
+      [`There is no moment of a consistency group that ${names} all have a recovery point of.`],
+      plan,
+    );
+  return { ...run, options: { ...run.options, moment: moment ?? null } };
 }
 
 async function beginPlanJob(

@@ -40,7 +40,7 @@ export async function rotateWebhookKey(access: TablePort, now: Date): Promise<We
 }
 
 /** What a receiver compares: HMAC-SHA256 over `<timestamp>.<body>`, hex. */
-export const signatureOf = (key: string, timestamp: string, body: string): string =>
+const signatureOf = (key: string, timestamp: string, body: string): string =>
   createHmac('sha256', Buffer.from(key, 'base64url')).update(`${timestamp}.${body}`).digest('hex');
 
 export interface WebhookAbout {

@@ -297,6 +297,8 @@ export const recoveryPointRecord = z.object({
   recordedAt: z.iso.datetime(),
   /** The trace that ended with the point, 32 hex digits; null = nobody traced it. */
   traceId: z.string().nullable().default(null),
+  /** The moment of its consistency group that it shows, as the source labelled all of its logs; null = of none. */
+  moment: z.guid().nullable().default(null),
   disks: z.array(z.object({ disk: z.string(), snapshotId: z.string() })),
   /** Jobs that use the point: it is not pruned while there is one. */
   pinnedBy: z.array(z.string()).default([]),

@@ -6,12 +6,48 @@ import type { TablePort } from '../storage/ports.ts';
 
 /**
  * `latest`: what has arrived is merged first (lowest RPO); `latestProcessed`: the newest recorded point (lowest RTO);
- * `latestApplicationConsistent`; a point by id; or the point of a cycle.
+ * `latestApplicationConsistent`; a point by id; the point of a cycle;
+ * or the point of a moment of the consistency group.
  */
 export type PointSelector =
   | { kind: 'latest' | 'latestProcessed' | 'latestApplicationConsistent' }
   | { kind: 'point'; id: string }
-  | { kind: 'cycle'; cycle: number };
+  | { kind: 'cycle'; cycle: number }
+  | { kind: 'moment'; moment: string };
+
+/** The point fits; of several that do, the newest is meant. */
+function fits(selector: PointSelector, point: RecoveryPointRecord): boolean {
+  switch (selector.kind) {
+    case 'latest':
+    case 'latestProcessed':
+      return true;
+    case 'latestApplicationConsistent':
+      return point.consistency === 'application';
+    case 'point':
+      return point.id === selector.id;
+    case 'cycle':
+      return point.cycle === selector.cycle;
+    case 'moment':
+      return point.moment === selector.moment;
+  }
+}
+
+/** What there is not, as a message has it. */
+function describe(selector: PointSelector): string {
+  switch (selector.kind) {
+    case 'latest':
+    case 'latestProcessed':
+      return 'recovery point';
+    case 'latestApplicationConsistent':
+      return 'application-consistent recovery point';
+    case 'point':
+      return `recovery point ${selector.id}`;
+    case 'cycle':
+      return `recovery point of cycle ${selector.cycle}`;
+    case 'moment':
+      return `recovery point of the moment ${selector.moment}`;
+  }
+}
 
 /** Throws `RecoveryPointMissing`, saying what there is instead. */
 export async function choosePoint(
@@ -19,36 +55,15 @@ export async function choosePoint(
   { item, name }: Pick<ItemRecord, 'item' | 'name'>,
   selector: PointSelector,
 ): Promise<RecoveryPointRecord> {
-  let [newest, newestConsistent]: (RecoveryPointRecord | undefined)[] = [];
-  let found: RecoveryPointRecord | undefined;
+  let [newest, chosen]: (RecoveryPointRecord | undefined)[] = [];
   for await (const point of listRecoveryPoints(items, item)) {
     newest = point;
-    if (point.consistency === 'application') newestConsistent = point;
-    if (selector.kind === 'point' && point.id === selector.id) found = point;
-    if (selector.kind === 'cycle' && point.cycle === selector.cycle) found = point;
+    if (fits(selector, point)) chosen = point;
   }
-  const chosen =
-    selector.kind === 'point' || selector.kind === 'cycle'
-      ? found
-      : selector.kind === 'latestApplicationConsistent'
-        ? newestConsistent
-        : newest;
   if (chosen) return chosen;
-  const wanted = {
-    latest: 'a recovery point',
-    latestProcessed: 'a recovery point',
-    latestApplicationConsistent: 'an application-consistent recovery point',
-    point: selector.kind === 'point' ? `the recovery point ${selector.id}` : '',
-    cycle: selector.kind === 'cycle' ? `a recovery point of cycle ${selector.cycle}` : '',
-  }[selector.kind];
   const there = newest ? ` The newest is ${newest.id} of ${newest.takenAt}.` : '';
-  throw new LifeboatError(
-    'RecoveryPointMissing',
-    `Protected item "${name}" has no ${wanted.replace(/^(an?|the) /, '')}.${there}`,
-    {
-      target: item,
-    },
-  );
+  const message = `Protected item "${name}" has no ${describe(selector)}.${there}`;
+  throw new LifeboatError('RecoveryPointMissing', message, { target: item });
 }
 
 /** How much of the source's time is missing in a point, as far as is known at `now`. */

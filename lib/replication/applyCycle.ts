@@ -8,7 +8,7 @@
 //   5 commit    one transaction: recovery point, cycle, item        → the cycle is done; its logs are deleted as stale
 import { LifeboatError, assertInvariant } from '../errors.ts';
 import { forEachBounded } from '../merge/bounded.ts';
-import { stableGuid } from '../ids.ts';
+import { isGuid, stableGuid } from '../ids.ts';
 import type {
   AppliedLog,
   CycleRecord,
@@ -67,13 +67,19 @@ async function deleteOrphans(context: ReplicationContext, record: ItemRecord, cy
   }
 }
 
-interface Moment extends Pick<RecoveryPointRecord, 'takenAt' | 'takenAtFrom' | 'consistency'> {
+interface Moment extends Pick<RecoveryPointRecord, 'takenAt' | 'takenAtFrom' | 'consistency' | 'moment'> {
   /** When the last of the logs had arrived. */
   uploadedAt: string;
 }
 
 /** Of a policy that does not say. */
 const defaultIntervalSeconds = 300;
+
+/** The moment of the group that all logs name; one that says otherwise, or nothing, makes it an ordinary cycle. */
+function groupMomentOf(logs: readonly CheckedLog[]): string | null {
+  const [moment = '', ...others] = new Set(logs.map(({ blob }) => blob.metadata['moment'] ?? ''));
+  return others.length === 0 && isGuid(moment) ? moment.toLowerCase() : null;
+}
 
 /** When the source was frozen for this cycle, as far as the uploads say: the latest moment of its logs. */
 function momentOf(logs: readonly CheckedLog[]): Moment {
@@ -86,6 +92,7 @@ function momentOf(logs: readonly CheckedLog[]): Moment {
     takenAt: latest(isStated ? stated : uploaded),
     uploadedAt: latest(uploaded),
     takenAtFrom: isStated ? 'source' : 'upload',
+    moment: groupMomentOf(logs),
     consistency: logs.every(({ blob }) => blob.metadata['consistency'] === 'application')
       ? 'application'
       : 'crash',
@@ -95,7 +102,7 @@ function momentOf(logs: readonly CheckedLog[]): Moment {
 async function snapshotAll(
   context: ReplicationContext,
   { cycle, record }: Attempt,
-  { takenAt, takenAtFrom, consistency }: Moment,
+  about: Moment,
   included: ReadonlySet<string>,
 ): Promise<RecoveryPointRecord> {
   // The same id on every attempt, so that a repeated one records the same point.
@@ -110,9 +117,12 @@ async function snapshotAll(
     context.fault('apply.afterSnapshot');
   }
   const recordedAt = context.clock.now().toISOString();
-  const moment = { takenAt, takenAtFrom, consistency };
+  const { takenAt, takenAtFrom, consistency, moment } = about;
   const traceId = traceIdOf(telemetryOf(context).traceparent()) ?? null;
-  return { id, cycle, ...moment, recordedAt, traceId, disks, pinnedBy: [], scrub: null, drills: [] };
+  return {
+    ...{ id, cycle, takenAt, takenAtFrom, consistency, moment, recordedAt, traceId, disks },
+    ...{ pinnedBy: [], scrub: null, drills: [] },
+  };
 }
 
 function throwIfLost(signal: AbortSignal, item: string): void {
@@ -321,7 +331,13 @@ export async function recordBaseline(
     const { sequenceNumber } = await raiseFence(context, item, row);
     disks.push({ disk: row.disk, fence: sequenceNumber, isResync: false });
   }
-  const moment: Moment = { takenAt, takenAtFrom: 'source', consistency: 'crash', uploadedAt: takenAt };
+  const moment: Moment = {
+    takenAt,
+    takenAtFrom: 'source',
+    consistency: 'crash',
+    moment: null,
+    uploadedAt: takenAt,
+  };
   const included = new Set(disks.map(({ disk }) => disk));
   const point = await snapshotAll(context, attempt, moment, included);
   await commit(context, attempt, { moment, disks, point });

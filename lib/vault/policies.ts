@@ -27,6 +27,8 @@ export const policyRecord = z.object({
   verify: z.enum(['none', 'readback']).default('none'),
   /** Compare a recovery point with the source every so many days; null = on demand only. */
   scrubEveryDays: z.number().int().min(1).max(365).nullable().default(null),
+  /** The machines of a site with this policy cut cycles at common moments (lib/moments). */
+  consistencyGroup: z.boolean().default(false),
   /** Interval over which missed cycles are counted. */
   monitoringSeconds: z.number().int().min(3600).max(604_800).default(43_200),
 });

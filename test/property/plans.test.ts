@@ -55,10 +55,10 @@ const membersOf = (steps: readonly PlanStep[]) =>
 function runOf(groups: readonly PlanGroup[], steps: PlanStep[]): PlanRun {
   return {
     ...{ plan: 'p', verb: 'plannedFailover', continues: null, groups: [], steps },
-    options: { recoveryPoint: 'latest', networkId: null, asksSource: false, comments: '' },
+    options: { recoveryPoint: 'latest', moment: null, networkId: null, asksSource: false, comments: '' },
     members: groups.flatMap(itemsIn).map((item) => ({
       ...{ item, name: item, armId: '', machineName: item, jobId: null, turn: null, standing: 'takesPart' },
-    })) as PlanRun['members'],
+    })),
   };
 }
 
@@ -137,7 +137,7 @@ describe('turns', () => {
             const active = step.items.filter((item) => isOpen(item) && hasTurn(run, item, step!.phase));
             expect(active.length).toBeGreaterThan(0);
             expect(active.length).toBeLessThanOrEqual(limit);
-            const pick = picks.next().value ?? 0;
+            const pick = (picks.next().value as number | undefined) ?? 0;
             const ended = active[pick % active.length]!;
             step =
               pick % 3 === 0

@@ -46,7 +46,7 @@ export const action = (actionName: string, customDetails: object, ...failoverTyp
 });
 
 /** Answers what the test wants, and remembers what it was asked. */
-export class ScriptedOutbound implements OutboundPort {
+class ScriptedOutbound implements OutboundPort {
   readonly calls: OutboundRequest[] = [];
   answer: (request: OutboundRequest) => OutboundAnswer = () => ({
     kind: 'answered',

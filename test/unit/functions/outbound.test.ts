@@ -129,8 +129,12 @@ describe('a listed host', () => {
 
   it('is probed by a connection alone', async () => {
     const outbound = guardedOutbound(listed);
-    expect(await outbound.call({ ...request, url: `tcp://127.0.0.1:${port}` })).toEqual({ kind: 'connected' });
-    expect(await outbound.call({ ...request, url: 'tcp://127.0.0.1:1' })).toMatchObject({ kind: 'unreachable' });
+    expect(await outbound.call({ ...request, url: `tcp://127.0.0.1:${port}` })).toEqual({
+      kind: 'connected',
+    });
+    expect(await outbound.call({ ...request, url: 'tcp://127.0.0.1:1' })).toMatchObject({
+      kind: 'unreachable',
+    });
   });
 });
 
