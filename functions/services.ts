@@ -3,6 +3,7 @@
 import type { InvocationContext } from '@azure/functions';
 import * as df from 'durable-functions';
 import { randomUUID } from 'node:crypto';
+import { tmpdir } from 'node:os';
 import { parseVaultId } from '../lib/api/arm.ts';
 import type { ApiContext } from '../lib/api/http.ts';
 import type { CredentialChecks } from '../lib/auth/authenticate.ts';
@@ -21,6 +22,7 @@ import { computeProvider } from './compute.ts';
 import { credentialChecks } from './http/authentication.ts';
 import { guardedOutbound } from './outbound.ts';
 import { parseAllowedHosts } from './outboundGuard.ts';
+import { scratchFolder } from './scratchFolder.ts';
 import { readSettings } from './settings.ts';
 import { telemetryFor } from './telemetry.ts';
 import type { Settings } from './settings.ts';
@@ -37,6 +39,7 @@ interface Services {
 
 let shared: Promise<Services> | undefined;
 const limiter = new RateLimiter();
+const scratch = scratchFolder(tmpdir());
 
 async function build(): Promise<Services> {
   const settings = readSettings(process.env);
@@ -75,6 +78,7 @@ export async function replicationContext(invocation: InvocationContext): Promise
     newId: randomUUID,
     fault: noFaults,
     verify: settings.LIFEBOAT_VERIFY,
+    scratch,
     log: (message) => invocation.log(message),
     telemetry: telemetryFor(invocation),
   };

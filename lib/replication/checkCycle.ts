@@ -20,6 +20,8 @@ import { refuseLog } from './refuse.ts';
 import { startsChain } from './supersede.ts';
 
 const readBytes = 8 * 1024 * 1024;
+/** The one that is hashed, the one that is fetched meanwhile, and one that is sealed for the scratch space. */
+const readsInMemory = 3;
 /** Logs of one cycle that are read at once: two keep the processor busy while the storage answers. */
 const checksAtOnce = 2;
 
@@ -70,13 +72,13 @@ async function checkLog(
     ...(disk.lastLogId === null || isResync ? {} : { previousUniqueId: disk.lastLogId }),
   };
   const zeros = new ZeroRunRecorder();
-  const kept = new KeptLog(blob.sizeBytes);
-  const release = await mergeMemory.take(Math.min(2 * readBytes, blob.sizeBytes));
+  const kept = new KeptLog(blob.sizeBytes, { scratch: context.scratch });
+  const release = await mergeMemory.take(Math.min(readsInMemory * readBytes, blob.sizeBytes));
   try {
     const source = blobSource(context.storage.deltas, blob);
-    const verified = await verifyHrl(source, expected, (offsetBytes, bytes) => {
+    const verified = await verifyHrl(source, expected, async (offsetBytes, bytes) => {
       zeros.take(offsetBytes, bytes);
-      kept.take(offsetBytes, bytes);
+      await kept.take(offsetBytes, bytes);
     });
     if (disk.resync?.reason === 'LogChainBroken' && !isResync) requirePredecessor(disk, blob, verified);
     return { disk, blob, verified, isResync, zeroRuns: zeros.runs(), kept };
