@@ -5,15 +5,13 @@ import { open, statfs, unlink, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ScratchFile, ScratchSpace } from '../lib/merge/scratch.ts';
 
-/** Of all files together. */
-const defaultLimitBytes = 1024 ** 3;
 /** Not worth a file below this. */
 const leastBytes = 1024 * 1024;
 /** File systems that keep their files in memory, by the numbers that Linux gives them: tmpfs, ramfs. */
 const memoryFileSystems = [0x01021994, 0x858458f6];
 
 /** Takes at most `limitBytes` for all files together, half of what is free for one, and nothing where files are in memory. */
-export function scratchFolder(folder: string, limitBytes = defaultLimitBytes): ScratchSpace {
+export function scratchFolder(folder: string, limitBytes: number): ScratchSpace {
   let usedBytes = 0;
   return {
     async open(sizeBytes) {

@@ -12,6 +12,7 @@ import { systemClock } from '../lib/clock.ts';
 import { noFaults } from '../lib/faults/points.ts';
 import type { OutboundPort } from '../lib/plans/outbound.ts';
 import type { OrchestrationClient } from '../lib/protection/orchestrations.ts';
+import type { ScratchSpace } from '../lib/merge/scratch.ts';
 import type { ReplicationContext } from '../lib/replication/context.ts';
 import type { ComputeProvider } from '../lib/compute/port.ts';
 import { azureStorage } from '../lib/storage/azure/index.ts';
@@ -35,11 +36,11 @@ interface Services {
   compute: ComputeProvider;
   credentials: CredentialChecks;
   outbound: OutboundPort;
+  scratch: ScratchSpace;
 }
 
 let shared: Promise<Services> | undefined;
 const limiter = new RateLimiter();
-const scratch = scratchFolder(tmpdir());
 
 async function build(): Promise<Services> {
   const settings = readSettings(process.env);
@@ -55,7 +56,9 @@ async function build(): Promise<Services> {
   await upgradeState({ storage, clock: systemClock, newId: randomUUID, fault: noFaults, log: console.log });
   const compute = computeProvider(settings, storage);
   const outbound = guardedOutbound(parseAllowedHosts(settings.LIFEBOAT_ACTION_HOSTS));
-  return { settings, storage, compute, outbound, credentials: credentialChecks(settings, storage.access) };
+  const scratch = scratchFolder(tmpdir(), settings.LIFEBOAT_SCRATCH_MB * 2 ** 20);
+  const credentials = credentialChecks(settings, storage.access);
+  return { settings, storage, compute, outbound, scratch, credentials };
 }
 
 /** Settings and storage. A failed attempt (storage not reachable yet) is made again by the next call. */
@@ -69,7 +72,7 @@ export function services(): Promise<Services> {
 
 /** What replication works with, logging into this invocation. */
 export async function replicationContext(invocation: InvocationContext): Promise<ReplicationContext> {
-  const { settings, storage, compute, outbound } = await services();
+  const { settings, storage, compute, outbound, scratch } = await services();
   return {
     outbound,
     storage,

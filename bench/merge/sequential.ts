@@ -30,7 +30,7 @@ const replica = 'bench/sequential.vhd';
 const logName = 'bench/000000000001/sequential.hrl';
 const usualLogName = 'bench/000000000002/sequential.hrl';
 
-const scratch = scratchFolder(tmpdir());
+const scratch = scratchFolder(tmpdir(), 1024 * mebibyte);
 
 type Storage = ReturnType<typeof azureStorage>;
 

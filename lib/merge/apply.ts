@@ -61,8 +61,6 @@ export interface MergeResult {
 }
 
 const defaultConcurrency = 4;
-/** Nothing is written before the first window is there. */
-const firstWindowBytes = 8 * 1024 * 1024;
 
 /**
  * Applies the plan. Returns when everything is written. At the first failed read or write, and at an abort, no more
@@ -140,7 +138,7 @@ class Merge {
     this.#windowBytes = windowBytes;
     this.#liveBytes = totalLength(segments);
     const order = input.order ?? chooseOrder(segments, windowBytes);
-    this.#windows = planWindows(segments, windowBytes, order, Math.min(windowBytes, firstWindowBytes));
+    this.#windows = planWindows(segments, windowBytes, order);
     this.#mayCopy = input.target.copyPages !== undefined;
   }
 

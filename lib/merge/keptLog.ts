@@ -4,7 +4,7 @@
 import type { RandomAccessSource } from '../disk/source.ts';
 import { mergeMemory, type ByteBudget, type SpareBytes } from './byteBudget.ts';
 import type { ScratchSpace } from './scratch.ts';
-import { SealedSpool } from './sealedSpool.ts';
+import { CheckedSpool } from './checkedSpool.ts';
 
 /** Where a log is kept. */
 interface KeptLogRoom {
@@ -23,7 +23,7 @@ export class KeptLog implements Disposable {
   #endBytes = 0;
   /** Used once, when memory is full. */
   #scratch: ScratchSpace | undefined;
-  #spool: SealedSpool | undefined;
+  #spool: CheckedSpool | undefined;
 
   /** Takes spare memory for a log of that size. */
   constructor(sizeBytes: number, { memory = mergeMemory, scratch }: KeptLogRoom = {}) {
@@ -95,7 +95,7 @@ export class KeptLog implements Disposable {
       if (fromBytes === this.#memoryBytes && this.#scratch !== undefined) {
         const file = await this.#scratch.open(this.#sizeBytes - fromBytes);
         this.#scratch = undefined;
-        this.#spool = file && new SealedSpool(file, fromBytes);
+        this.#spool = file && new CheckedSpool(file, fromBytes);
       }
       if (this.#spool?.endBytes === fromBytes) await this.#spool.append(bytes);
     } catch {

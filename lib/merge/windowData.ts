@@ -85,7 +85,8 @@ export async function loadWindow(
   const longest = ranges.reduce((most, { start, end }) => Math.max(most, end - start), 1);
   const concurrency = Math.min(maxReadConcurrency, Math.floor(maxInFlightReadBytes / longest));
   await forEachBounded(ranges, { concurrency, signal }, async (range) => {
-    readBytes += (await loadInPlace(source, range, arena)) ?? (await loadRange(source, range, arena));
+    const rangeBytes = (await loadInPlace(source, range, arena)) ?? (await loadRange(source, range, arena));
+    readBytes += rangeBytes;
   });
   return readBytes;
 }

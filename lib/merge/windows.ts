@@ -38,35 +38,29 @@ interface PlacedPiece extends MergePiece {
   diskOffset: number;
 }
 
-/**
- * Yields the windows of a plan; the first one may be smaller, for those who can do nothing before it is there. Both sizes
- * are positive multiples of 512 (RangeError).
- */
+/** Yields the windows of a plan. `windowBytes` is a positive multiple of 512 (RangeError). */
 export function* planWindows(
   segments: Segments,
   windowBytes = defaultWindowBytes,
   order: WindowOrder = 'log',
-  firstWindowBytes = windowBytes,
 ): Generator<MergeWindow, void, undefined> {
-  for (const bytes of [windowBytes, firstWindowBytes])
-    if (!(bytes > 0 && bytes % 512 === 0))
-      throw new RangeError(`a window takes a positive multiple of 512 bytes; got ${bytes}`);
+  if (!(windowBytes > 0 && windowBytes % 512 === 0)) {
+    throw new RangeError(`windowBytes must be a positive multiple of 512; got ${windowBytes}`);
+  }
   let pieces: PlacedPiece[] = [];
   let dataBytes = 0;
-  let fullBytes = Math.min(windowBytes, firstWindowBytes);
   const keys = order === 'log' ? segments.dataOffsets : segments.diskOffsets;
   for (const index of ascendingOrder(keys)) {
     const segment = segmentAt(segments, index);
     for (let done = 0; done < segment.length;) {
-      const length = Math.min(segment.length - done, fullBytes - dataBytes, pageWriteLimitBytes);
+      const length = Math.min(segment.length - done, windowBytes - dataBytes, pageWriteLimitBytes);
       pieces.push({ diskOffset: segment.diskOffset + done, dataOffset: segment.dataOffset + done, length });
       done += length;
       dataBytes += length;
-      if (dataBytes === fullBytes) {
+      if (dataBytes === windowBytes) {
         yield { writes: joinPieces(pieces), dataBytes };
         pieces = [];
         dataBytes = 0;
-        fullBytes = windowBytes;
       }
     }
   }

@@ -20,8 +20,6 @@ import { refuseLog } from './refuse.ts';
 import { startsChain } from './supersede.ts';
 
 const readBytes = 8 * 1024 * 1024;
-/** The one that is hashed, the one that is fetched meanwhile, and one that is sealed for the scratch space. */
-const readsInMemory = 3;
 /** Logs of one cycle that are read at once: two keep the processor busy while the storage answers. */
 const checksAtOnce = 2;
 
@@ -73,7 +71,7 @@ async function checkLog(
   };
   const zeros = new ZeroRunRecorder();
   const kept = new KeptLog(blob.sizeBytes, { scratch: context.scratch });
-  const release = await mergeMemory.take(Math.min(readsInMemory * readBytes, blob.sizeBytes));
+  const release = await mergeMemory.take(Math.min(2 * readBytes, blob.sizeBytes));
   try {
     const source = blobSource(context.storage.deltas, blob);
     const verified = await verifyHrl(source, expected, async (offsetBytes, bytes) => {

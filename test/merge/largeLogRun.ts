@@ -14,8 +14,8 @@ import { totalLength } from '../../lib/merge/segments.ts';
 import { generatedLog, readStamp } from './generatedLog.ts';
 
 const mib = 1024 * 1024;
-/** As the product has it. */
-const scratch = scratchFolder(tmpdir(), 1024 * mib);
+/** As the product has it, but less, to spare the disk. */
+const scratch = scratchFolder(tmpdir(), 256 * mib);
 const entryBytes = 16_384;
 const blockCount = 1548;
 const entryCount = blockCount * 127;
@@ -107,7 +107,7 @@ async function mergeManyLogs(): Promise<object> {
     const source = sampled(log);
     // As the check of a cycle does: a log that is being read counts too.
     using kept = new KeptLog(source.sizeBytes, { scratch });
-    const release = await mergeMemory.take(24 * mib);
+    const release = await mergeMemory.take(16 * mib);
     const disk = { diskSizeBytes: manyBlocks * 127 * entryBytes };
     const { log: read } = await verifyHrl(source, disk, (at, bytes) => kept.take(at, bytes));
     release();

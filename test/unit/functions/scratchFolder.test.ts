@@ -11,7 +11,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 describe('scratchFolder', () => {
   it('gives back what was written, of files without a name', async () => {
-    const file = await scratchFolder(folder).open(4 * mib);
+    const file = await scratchFolder(folder, 4 * mib).open(4 * mib);
     expect(file?.sizeBytes).toBe(4 * mib);
     expect(readdirSync(folder)).toEqual([]);
     const data = Uint8Array.from({ length: 3 * mib }, (_, index) => index % 253);
@@ -41,6 +41,6 @@ describe('scratchFolder', () => {
     const file = await scratch.open(Number.MAX_SAFE_INTEGER);
     expect(file?.sizeBytes).toBeLessThan(Number.MAX_SAFE_INTEGER / 2);
     await file?.close();
-    await expect(scratchFolder(join(folder, 'none')).open(mib)).rejects.toThrow('ENOENT');
+    await expect(scratchFolder(join(folder, 'none'), mib).open(mib)).rejects.toThrow('ENOENT');
   });
 });

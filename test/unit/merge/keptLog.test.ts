@@ -122,7 +122,7 @@ describe('KeptLog', () => {
     );
   });
 
-  it('keeps in scratch space what memory has no room for, sealed', async () => {
+  it('keeps in scratch space what memory has no room for', async () => {
     const bytes = bytesOf(700_000);
     const scratch = scratchOf(600_000);
     const kept = new KeptLog(bytes.length, { memory: new ByteBudget(50_000), scratch });
@@ -138,7 +138,6 @@ describe('KeptLog', () => {
       [650_000, 700_000],
     ] as const)
       expect(Buffer.compare(await source.read(from, to - from), bytes.subarray(from, to))).toBe(0);
-    expect(Buffer.from(scratch.stored).includes(Buffer.from(bytes.subarray(100_000, 100_016)))).toBe(false);
     kept[Symbol.dispose]();
     kept[Symbol.dispose]();
     expect(scratch.closed).toBe(1);
