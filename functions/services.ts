@@ -3,6 +3,7 @@
 import type { InvocationContext } from '@azure/functions';
 import * as df from 'durable-functions';
 import { randomUUID } from 'node:crypto';
+import { tmpdir } from 'node:os';
 import { parseVaultId } from '../lib/api/arm.ts';
 import type { ApiContext } from '../lib/api/http.ts';
 import type { CredentialChecks } from '../lib/auth/authenticate.ts';
@@ -11,6 +12,7 @@ import { systemClock } from '../lib/clock.ts';
 import { noFaults } from '../lib/faults/points.ts';
 import type { OutboundPort } from '../lib/plans/outbound.ts';
 import type { OrchestrationClient } from '../lib/protection/orchestrations.ts';
+import type { ScratchSpace } from '../lib/merge/scratch.ts';
 import type { ReplicationContext } from '../lib/replication/context.ts';
 import type { ComputeProvider } from '../lib/compute/port.ts';
 import { azureStorage } from '../lib/storage/azure/index.ts';
@@ -21,6 +23,7 @@ import { computeProvider } from './compute.ts';
 import { credentialChecks } from './http/authentication.ts';
 import { guardedOutbound } from './outbound.ts';
 import { parseAllowedHosts } from './outboundGuard.ts';
+import { scratchFolder } from './scratchFolder.ts';
 import { readSettings } from './settings.ts';
 import { telemetryFor } from './telemetry.ts';
 import type { Settings } from './settings.ts';
@@ -33,6 +36,7 @@ interface Services {
   compute: ComputeProvider;
   credentials: CredentialChecks;
   outbound: OutboundPort;
+  scratch: ScratchSpace;
 }
 
 let shared: Promise<Services> | undefined;
@@ -52,7 +56,9 @@ async function build(): Promise<Services> {
   await upgradeState({ storage, clock: systemClock, newId: randomUUID, fault: noFaults, log: console.log });
   const compute = computeProvider(settings, storage);
   const outbound = guardedOutbound(parseAllowedHosts(settings.LIFEBOAT_ACTION_HOSTS));
-  return { settings, storage, compute, outbound, credentials: credentialChecks(settings, storage.access) };
+  const scratch = scratchFolder(tmpdir(), settings.LIFEBOAT_SCRATCH_MB * 2 ** 20);
+  const credentials = credentialChecks(settings, storage.access);
+  return { settings, storage, compute, outbound, scratch, credentials };
 }
 
 /** Settings and storage. A failed attempt (storage not reachable yet) is made again by the next call. */
@@ -66,7 +72,7 @@ export function services(): Promise<Services> {
 
 /** What replication works with, logging into this invocation. */
 export async function replicationContext(invocation: InvocationContext): Promise<ReplicationContext> {
-  const { settings, storage, compute, outbound } = await services();
+  const { settings, storage, compute, outbound, scratch } = await services();
   return {
     outbound,
     storage,
@@ -76,6 +82,7 @@ export async function replicationContext(invocation: InvocationContext): Promise
     fault: noFaults,
     verify: settings.LIFEBOAT_VERIFY,
     testDueDays: settings.LIFEBOAT_TEST_FAILOVER_DUE_DAYS,
+    scratch,
     log: (message) => invocation.log(message),
     telemetry: telemetryFor(invocation),
   };

@@ -48,6 +48,7 @@ const schema = z.object({
     .describe('the address that callers use, for example https://func-x.azurewebsites.net'),
   LIFEBOAT_UPLOAD_URL_MINUTES: wholeNumber(5, 1440).default(60),
   LIFEBOAT_VERIFY: z.enum(['none', 'readback']).default('none').describe('none or readback'),
+  LIFEBOAT_SCRATCH_MB: wholeNumber(0, 1_048_576).default(1024),
   LIFEBOAT_RESYNCS_AT_ONCE: wholeNumber(1, 100).default(2),
   LIFEBOAT_JOB_RETENTION_DAYS: wholeNumber(1, 365).default(30),
   LIFEBOAT_TEST_FAILOVER_DUE_DAYS: wholeNumber(1, 3650).default(180),

@@ -1,11 +1,13 @@
 // A sequential log: check, plan, merge and read-back through the adapters into Azurite, beside what plain requests reach
 // on the same emulator in the same round. The emulator has one thread and does not copy by itself, so a merge that has to
-// read the log again costs what the reads and the writes cost together. A log of usual size is kept by its check: merging
-// it is writing alone. About a fifth of the large log is kept, as in the product.
+// read the log again costs what the reads and the writes cost together. A log of usual size is kept in memory by its check,
+// of a large one a fifth, and the rest in scratch space, as in the product: merging them is writing alone.
 import { randomFillSync } from 'node:crypto';
+import { tmpdir } from 'node:os';
 import { buffer } from 'node:stream/consumers';
 import { BlobServiceClient } from '@azure/storage-blob';
 import pMap from 'p-map';
+import { scratchFolder } from '../../functions/scratchFolder.ts';
 import { buildHrl } from '../../lib/hrl/writer.ts';
 import { verifyHrl } from '../../lib/hrl/verify.ts';
 import { applyMerge } from '../../lib/merge/apply.ts';
@@ -27,6 +29,8 @@ const concurrencies = [1, 4, 8];
 const replica = 'bench/sequential.vhd';
 const logName = 'bench/000000000001/sequential.hrl';
 const usualLogName = 'bench/000000000002/sequential.hrl';
+
+const scratch = scratchFolder(tmpdir(), 1024 * mebibyte);
 
 type Storage = ReturnType<typeof azureStorage>;
 
@@ -84,7 +88,7 @@ async function mergeOnce(
 ): Promise<{ check: number; merge: number; readBack: number }> {
   const fence: Fence = { leaseId, sequenceNumber: await replicas.raiseSequenceNumber(replica, leaseId) };
   const stored = blobSource(deltas, log);
-  using kept = new KeptLog(mayKeep ? log.sizeBytes : 0);
+  using kept = new KeptLog(mayKeep ? log.sizeBytes : 0, { scratch: mayKeep ? scratch : undefined });
   const times: number[] = [performance.now()];
   const disk = { diskSizeBytes: logMiB * mebibyte };
   const { log: read } = await verifyHrl(stored, disk, (at, bytes) => kept.take(at, bytes));

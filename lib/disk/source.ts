@@ -13,6 +13,8 @@ export interface RandomAccessSource {
    * making arrays costs as much as reading. Absent where bytes come in arrays of their own.
    */
   readInto?(offsetBytes: number, target: Uint8Array): Promise<void>;
+  /** Whether many short reads there cost hardly more than a long one: no request goes out for them. Everywhere when absent. */
+  isNear?(offsetBytes: number, lengthBytes: number): boolean;
 }
 
 /** Reads into `buffer` where the source can, which must be long enough; the result is valid until it is used again. */

@@ -40,8 +40,11 @@ export interface VerifiedHrl {
   dataBytes: number;
 }
 
-/** Sees the bytes of a log that is being checked: the whole file, once, from front to back; they are not to be kept. */
-export type HrlWatcher = (offsetBytes: number, bytes: Uint8Array) => void;
+/**
+ * Sees the bytes of a log that is being checked: the whole file, once, from front to back. They are not to be kept beyond
+ * the promise, or the call where there is none.
+ */
+export type HrlWatcher = (offsetBytes: number, bytes: Uint8Array) => void | Promise<void>;
 
 /**
  * Reads and checks the whole log. Throws HrlError: the structural codes of `readHrl`, `LogEntryOutOfBounds`,
@@ -125,7 +128,7 @@ async function digestFile(
   for await (const { offsetBytes, bytes } of readSequentially(source, chunkBytes, { isReusing: true })) {
     hash.update(bytes);
     checker.take(offsetBytes, bytes);
-    watch?.(offsetBytes, bytes);
+    await watch?.(offsetBytes, bytes);
   }
   return hash.digest('hex');
 }

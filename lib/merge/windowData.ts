@@ -12,6 +12,8 @@ export const maxInFlightReadBytes = 16 * 1024 * 1024;
 const maxReadConcurrency = 16;
 /** Superseded data shorter than this is read and thrown away: about as long as another request would take. */
 export const maxGapBytes = 128 * 1024;
+/** Runs of this length on average are read where they belong, without a buffer between. */
+const minRunBytes = 512 * 1024;
 
 interface ArenaPiece {
   dataOffset: number;
@@ -56,6 +58,21 @@ export function planReads(writes: readonly MergeWrite[]): LogRange[] {
   return ranges;
 }
 
+/** Joins pieces that follow each other in the log and in the arena; they are given in the order of the log. */
+function joinRuns(pieces: readonly ArenaPiece[]): ArenaPiece[] {
+  const runs: ArenaPiece[] = [];
+  for (const piece of pieces) {
+    const last = runs.at(-1);
+    const isNext =
+      last !== undefined &&
+      last.dataOffset + last.length === piece.dataOffset &&
+      last.arenaOffset + last.length === piece.arenaOffset;
+    if (isNext) last.length += piece.length;
+    else runs.push({ ...piece });
+  }
+  return runs;
+}
+
 /** Fills `arena` with the data of the writes and returns the number of bytes read. At most 16 MiB are in flight. */
 export async function loadWindow(
   source: RandomAccessSource,
@@ -67,12 +84,36 @@ export async function loadWindow(
   const ranges = planReads(writes);
   const longest = ranges.reduce((most, { start, end }) => Math.max(most, end - start), 1);
   const concurrency = Math.min(maxReadConcurrency, Math.floor(maxInFlightReadBytes / longest));
-  await forEachBounded(ranges, { concurrency, signal }, async ({ start, end, pieces }) => {
-    const bytes = await source.read(start, end - start);
-    readBytes += bytes.length;
-    for (const { dataOffset, length, arenaOffset } of pieces) {
-      arena.set(bytes.subarray(dataOffset - start, dataOffset - start + length), arenaOffset);
-    }
+  await forEachBounded(ranges, { concurrency, signal }, async (range) => {
+    const rangeBytes = (await loadInPlace(source, range, arena)) ?? (await loadRange(source, range, arena));
+    readBytes += rangeBytes;
   });
+  return readBytes;
+}
+
+/** One read, of which the pieces are taken. Returns the number of bytes read. */
+async function loadRange(source: RandomAccessSource, range: LogRange, arena: Uint8Array): Promise<number> {
+  const { start, end, pieces } = range;
+  const bytes = await source.read(start, end - start);
+  for (const { dataOffset, length, arenaOffset } of pieces) {
+    arena.set(bytes.subarray(dataOffset - start, dataOffset - start + length), arenaOffset);
+  }
+  return bytes.length;
+}
+
+/** A read for each run, where that is possible and costs no requests; undefined where one read of the range is better. */
+async function loadInPlace(
+  source: RandomAccessSource,
+  { start, end, pieces }: LogRange,
+  arena: Uint8Array,
+): Promise<number | undefined> {
+  if (source.readInto === undefined || source.isNear?.(start, end - start) === false) return undefined;
+  const runs = joinRuns(pieces);
+  if ((end - start) / runs.length < minRunBytes) return undefined;
+  let readBytes = 0;
+  for (const { dataOffset, length, arenaOffset } of runs) {
+    await source.readInto(dataOffset, arena.subarray(arenaOffset, arenaOffset + length));
+    readBytes += length;
+  }
   return readBytes;
 }

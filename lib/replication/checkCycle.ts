@@ -70,13 +70,13 @@ async function checkLog(
     ...(disk.lastLogId === null || isResync ? {} : { previousUniqueId: disk.lastLogId }),
   };
   const zeros = new ZeroRunRecorder();
-  const kept = new KeptLog(blob.sizeBytes);
+  const kept = new KeptLog(blob.sizeBytes, { scratch: context.scratch });
   const release = await mergeMemory.take(Math.min(2 * readBytes, blob.sizeBytes));
   try {
     const source = blobSource(context.storage.deltas, blob);
-    const verified = await verifyHrl(source, expected, (offsetBytes, bytes) => {
+    const verified = await verifyHrl(source, expected, async (offsetBytes, bytes) => {
       zeros.take(offsetBytes, bytes);
-      kept.take(offsetBytes, bytes);
+      await kept.take(offsetBytes, bytes);
     });
     if (disk.resync?.reason === 'LogChainBroken' && !isResync) requirePredecessor(disk, blob, verified);
     return { disk, blob, verified, isResync, zeroRuns: zeros.runs(), kept };

@@ -3,6 +3,7 @@ import type { Clock, NewId } from '../clock.ts';
 import type { ComputeProvider } from '../compute/port.ts';
 import type { FaultPoint } from '../faults/points.ts';
 import type { OutboundPort } from '../plans/outbound.ts';
+import type { ScratchSpace } from '../merge/scratch.ts';
 import type { Storage } from '../storage/ports.ts';
 import { noTelemetry } from '../telemetry/telemetry.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
@@ -28,6 +29,8 @@ export interface ReplicationContext {
   outbound?: OutboundPort;
   /** The recovery plan, and its job, for which jobs are begun: they name both, and wait for their turn in it. */
   onBehalfOf?: { jobId: string; plan: string };
+  /** Where logs are kept between their check and their merge when memory is full; they are read again when omitted. */
+  scratch?: ScratchSpace;
   /** One line for the operator's log; no secrets. */
   log: (message: string) => void;
   /** Measures and traces; nobody does when omitted. */

@@ -1,6 +1,8 @@
 // The program of largeLog.test.ts, run alone in a process so that its memory is its own: verifies, plans and applies
 // a 3 GiB log into a target that checks every sector and keeps none, then plans a million overlapping writes; or, with
 // the argument `many`, merges several logs at once.
+import { tmpdir } from 'node:os';
+import { scratchFolder } from '../../functions/scratchFolder.ts';
 import type { RandomAccessSource } from '../../lib/disk/source.ts';
 import { allocateEntries } from '../../lib/hrl/entries.ts';
 import { verifyHrl } from '../../lib/hrl/verify.ts';
@@ -12,6 +14,8 @@ import { totalLength } from '../../lib/merge/segments.ts';
 import { generatedLog, readStamp } from './generatedLog.ts';
 
 const mib = 1024 * 1024;
+/** As the product has it, but less, to spare the disk. */
+const scratch = scratchFolder(tmpdir(), 256 * mib);
 const entryBytes = 16_384;
 const blockCount = 1548;
 const entryCount = blockCount * 127;
@@ -68,12 +72,12 @@ async function mergeLargeLog(): Promise<object> {
   const { target, landed } = checkingTarget();
   const startedAt = performance.now();
   const disk = { diskSizeBytes: placeCount * entryBytes };
-  using kept = new KeptLog(source.sizeBytes);
+  using kept = new KeptLog(source.sizeBytes, { scratch });
   const { log, sha256, dataBytes } = await verifyHrl(source, disk, (at, bytes) => kept.take(at, bytes));
   const verifiedAt = performance.now();
   const segments = planMerge(log.entries);
   const plannedAt = performance.now();
-  const { keptBytes } = kept;
+  const { keptBytes, spooledBytes } = kept;
   const result = await applyMerge({ source: kept.over(source), segments, target });
   sample();
   const seconds = (from: number, to: number): number => Math.round(to - from) / 1000;
@@ -82,6 +86,7 @@ async function mergeLargeLog(): Promise<object> {
     sha256,
     dataBytes,
     keptBytes,
+    spooledBytes,
     liveBytes: totalLength(segments),
     landedBytes: landed(),
     result,
@@ -101,7 +106,7 @@ async function mergeManyLogs(): Promise<object> {
     const log = generatedLog({ blockCount: manyBlocks, entryBytes, diskOffsetOf: inDiskOrder });
     const source = sampled(log);
     // As the check of a cycle does: a log that is being read counts too.
-    using kept = new KeptLog(source.sizeBytes);
+    using kept = new KeptLog(source.sizeBytes, { scratch });
     const release = await mergeMemory.take(16 * mib);
     const disk = { diskSizeBytes: manyBlocks * 127 * entryBytes };
     const { log: read } = await verifyHrl(source, disk, (at, bytes) => kept.take(at, bytes));

@@ -59,6 +59,7 @@ describe('readSettings', () => {
     ['LIFEBOAT_UPLOAD_URL_MINUTES', '4'],
     ['LIFEBOAT_UPLOAD_URL_MINUTES', 'an hour'],
     ['LIFEBOAT_RESYNCS_AT_ONCE', '0'],
+    ['LIFEBOAT_SCRATCH_MB', '-1'],
     ['LIFEBOAT_JOB_RETENTION_DAYS', '1.5'],
     ['LIFEBOAT_VERIFY', 'always'],
     ['LIFEBOAT_RECONCILE_SCHEDULE', '* * * * *'],
