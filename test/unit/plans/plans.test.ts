@@ -79,7 +79,12 @@ describe('a recovery plan', () => {
     expect(await life.leftovers()).toEqual([]);
     for (const source of life.sources.values()) source.continueFrom(await source.assignment());
     await life.cycles();
-    for (const id of life.sources.keys()) expect((await life.record(id)).appliedCycle).toBe(4);
+    for (const [id, source] of life.sources) {
+      expect((await life.record(id)).appliedCycle).toBe(source.lastCut);
+      const disk = source.disks.get('os')!;
+      const range = { offsetBytes: 0, lengthBytes: disk.length };
+      expect(Buffer.compare(await life.storage.replicas.read(`${id}/os.vhd`, range), disk)).toBe(0);
+    }
   });
 
   it('shuts the last group down first, and copies nothing before all are off', async () => {
