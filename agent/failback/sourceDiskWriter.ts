@@ -28,7 +28,7 @@ const unknown = (disk: string, message: string): LifeboatError =>
   new LifeboatError('SourceDiskUnknown', message, { target: disk });
 
 /** Throws `SourceDiskUnknown` for a disk of another size, or of a kind whose bytes cannot be written one for one. */
-export function requireWritable(disk: string, reader: DiskReader, sizeBytes: number): void {
+function requireWritable(disk: string, reader: DiskReader, sizeBytes: number): void {
   const { variant = '', location = '' } = reader.identity.chain[0] ?? {};
   if (reader.sizeBytes !== sizeBytes) {
     const message = `Disk ${disk} (${location}) has ${reader.sizeBytes} bytes, and the recovery point ${sizeBytes}: it is another disk.`;
