@@ -13,7 +13,7 @@ import { bootMachine, enableProtection } from './protect.ts';
 import { waitFor, waitForPoint, waitForState } from './waiting.ts';
 
 const run = promisify(execFile);
-export const qemuProgram = 'qemu-system-x86_64';
+const qemuProgram = 'qemu-system-x86_64';
 const disk = 'os';
 const diskBytes = 2 * 1024 * 1024;
 const lastCycle = 2;
