@@ -82,7 +82,7 @@ const readMiB = 8;
 export const idleMinute = {
   executions: 2 + 1 / 5 + 3 / 60,
   seconds: 1,
-  tableRequests: 7,
+  tableRequests: 8,
   blobLists: 1,
 };
 const minutesPerMonth = secondsPerMonth / 60;
