@@ -276,7 +276,7 @@ machines:
       const pointsNow = () => source.points(itemPath);
       const morePoints = async (count: number): Promise<Point[]> =>
         source.awaitPoints(itemPath, (await pointsNow()).length + count, 60);
-      await morePoints(2);
+      await morePoints(3);
       // The network is cut for a while, and restored.
       wire.cut();
       await agent.saw('does not answer');
