@@ -5,9 +5,10 @@ import { itemOf } from './agentReports.ts';
 import { parseBody } from './body.ts';
 import type { Handler } from './http.ts';
 
+const attempt = z.string().min(1).max(64);
 const body = z.discriminatedUnion('state', [
-  z.object({ state: z.literal('ready') }),
-  z.object({ state: z.literal('frozen'), id: z.guid().toLowerCase() }),
+  z.object({ state: z.literal('ready'), attempt }),
+  z.object({ state: z.literal('frozen'), attempt, id: z.guid().toLowerCase() }),
 ]);
 
 /** POST …/moment: what the machine is ready for, or has done; the answer says what comes next. */

@@ -37,7 +37,7 @@ async function barrierFor(
   const members = await groupOf(context, record);
   // Alone there is nothing to agree on.
   if (members.length < 2 || !members.includes(record.item)) return undefined;
-  return openBarrier(context.newId(), members, current?.lastCutId ?? null, now);
+  return openBarrier(context.newId(), members, current?.lastCut ?? null, now);
 }
 
 /** What the machine says, and what it then has to do. May be sent again, and is: until the phase changes. */

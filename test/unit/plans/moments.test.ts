@@ -1,6 +1,6 @@
 // One moment of several machines, from the agreement of their sources to the disks that a plan recovers: a write on one machine
 // that follows from a write on the other is never there without it.
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { BarrierAnswer } from '../../../lib/moments/barrier.ts';
 import { recoveredDiskName } from '../../../lib/recovery/names.ts';
@@ -14,8 +14,12 @@ async function cutTogether(
   life: PlanLife,
   mark: (id: string, label: string) => string = (_id, label) => label,
 ) {
+  const attempt = randomUUID();
   const say = async (id: string, body: object): Promise<BarrierAnswer> =>
-    (await life.call('POST', `/agent/v1/items/${id}/moment`, body)) as unknown as BarrierAnswer;
+    (await life.call('POST', `/agent/v1/items/${id}/moment`, {
+      attempt,
+      ...body,
+    })) as unknown as BarrierAnswer;
   const ids = [...life.sources.keys()];
   for (const id of ids) await say(id, { state: 'ready' });
   const { id: moment, phase } = await say(ids[0]!, { state: 'ready' });
@@ -92,7 +96,8 @@ describe('a plan over one moment', () => {
   });
 
   it('machines outside of a group, paused or alone in it agree on nothing', async () => {
-    const say = (id: string) => life.call('POST', `/agent/v1/items/${id}/moment`, { state: 'ready' });
+    const say = (id: string) =>
+      life.call('POST', `/agent/v1/items/${id}/moment`, { state: 'ready', attempt: id });
     await life.call('POST', '/lifeboat/v1/items/web-1/pause');
     expect(await say('db-1')).toEqual({ id: null, phase: 'alone' });
     await life.call('POST', '/lifeboat/v1/items/web-1/resume');
