@@ -118,6 +118,7 @@ resource settings 'Microsoft.Web/sites/config@2025-03-01' = {
       LIFEBOAT_RESYNCS_AT_ONCE: '2'
       LIFEBOAT_JOB_RETENTION_DAYS: '30'
       LIFEBOAT_TEST_FAILOVER_DUE_DAYS: '180'
+      LIFEBOAT_SCRATCH_MB: '1024'
       APPLICATIONINSIGHTS_CONNECTION_STRING: insightsConnectionString
       APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${identityClientId};Authorization=AAD'
     },

@@ -4,13 +4,15 @@ import { sourceErrorCodes, sourceFailure } from '../../../lib/retry/catalogue.ts
 
 const codesOf = (kind: ErrorKind) => sourceErrorCodes.filter((code) => errorCatalogue[code].kind === kind);
 
-it('the codes of the source have the kinds that Hyper-V Replica gives them', () => {
+it('the codes of the source have the kinds that Hyper-V Replica gives them; what only an administrator can mend is fatal', () => {
   expect(codesOf('fatal')).toEqual([
     'BrokenVhdChain',
     'InvalidReplicaState',
     'NetworkAuthenticationFailed',
     'AuthenticationFailed',
     'VmNotFound',
+    'PowerNotConfigured',
+    'SourceDiskUnknown',
   ]);
   expect(codesOf('divergent')).toEqual(['TrackingLost', 'DiskChangedOffline']);
   expect(codesOf('transient')).toEqual(
