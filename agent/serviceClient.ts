@@ -46,7 +46,9 @@ const assignment = z.object({
   replicationHealth: z.string(),
   appliedCycle: z.number(),
   nextCycle: z.number().nullable(),
-  policy: z.object({ replicationIntervalSeconds: z.number() }).nullish(),
+  policy: z
+    .object({ replicationIntervalSeconds: z.number(), consistencyGroup: z.boolean().default(false) })
+    .nullish(),
   snapshot: z.enum(['none', 'requested', 'held', 'releasing']).default('none'),
   retry: z
     .object({ side: z.string(), code: z.string(), attempt: z.number(), nextAttemptAt: z.string().nullable() })
@@ -95,6 +97,14 @@ const completion = z.object({
   remainingDisks: z.array(z.string()),
 });
 export type Completion = z.infer<typeof completion>;
+
+/** What a machine of a consistency group has to do, as section 4a of docs/agent-protocol.md describes it. */
+const momentAnswer = z.object({
+  id: z.string().nullable(),
+  phase: z.enum(['gathering', 'freezing', 'cut', 'failed', 'alone']),
+});
+export type MomentAnswer = z.infer<typeof momentAnswer>;
+export type MomentReport = { state: 'ready' } | { state: 'frozen'; id: string };
 
 /** Body of the inventory report, as docs/agent-protocol.md describes it. */
 export interface InventoryReport {
@@ -147,6 +157,8 @@ export interface ServiceClient {
   reportSnapshot(item: string, state: 'taken' | 'released'): Promise<void>;
   /** What the host could not do, with the time at which to try again; null: not by itself. */
   reportFailure(item: string, failure: SourceFailure): Promise<{ nextAttemptAt: string | null }>;
+  /** The machine is ready for a moment of its group, or its writes are held for one. May be called twice, and is, until it is decided. */
+  reportMoment(item: string, report: MomentReport): Promise<MomentAnswer>;
   /** How far a comparison is; whether it is still wanted. */
   reportComparison(
     item: string,
@@ -188,6 +200,7 @@ type Reports = Pick<
   ServiceClient,
   | 'reportSnapshot'
   | 'reportFailure'
+  | 'reportMoment'
   | 'reportComparison'
   | 'digests'
   | 'putScrubDigests'
@@ -205,6 +218,9 @@ function reportsOf(connection: ServiceConnection): Reports {
     async reportFailure(item, failure) {
       const answer = z.object({ nextAttemptAt: z.string().nullable() });
       return (await connection.request('POST', `${itemPath(item)}/failures`, answer, failure)).body;
+    },
+    async reportMoment(item, report) {
+      return (await connection.request('POST', `${itemPath(item)}/moment`, momentAnswer, report)).body;
     },
     async reportComparison(item, progress) {
       const answer = z.object({ isCurrent: z.boolean(), isPaused: z.boolean() });

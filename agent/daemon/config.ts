@@ -83,6 +83,9 @@ const tracker = z.discriminatedUnion('kind', [
 
 const command = z.array(z.string().min(1)).min(1);
 
+/** How the agent holds the writes of the machine, for the moments of a consistency group. */
+const hold = z.strictObject({ command, timeoutSeconds: z.number().min(1).max(60).default(10) });
+
 /** How the agent switches the machine off for a failover, and sees that it is off. */
 const power = z.strictObject({
   /** Prints the machine's state and ends with 0: `off`, `shut off` or `stopped`; any other word means that it runs. */
@@ -122,11 +125,21 @@ const machine = z
     tracker: tracker.default({ kind: 'scan', workers: 2 }),
     /** Without it a `qemu` tracker's machine is switched off through its monitor; others cannot fail over as planned. */
     power: power.optional(),
+    /** For consistency groups. A `qemu` tracker needs none: it pauses the guest. */
+    hold: hold.optional(),
     /** `original`: a failback writes what differs into the disks. `newDisk`: into new files that take their place at the end. */
     failback: z.enum(['original', 'newDisk']).default('original'),
     disks: z.array(disk).min(1).max(64),
   })
-  .superRefine(({ tracker: { kind }, disks }, context) => {
+  .superRefine(({ tracker: { kind, ...of }, disks, hold: held }, context) => {
+    const isFrozenByProgram =
+      kind === 'program' || (kind === 'scan' && 'view' in of && of.view !== undefined);
+    if (held && !isFrozenByProgram)
+      context.addIssue({
+        code: 'custom',
+        path: ['hold'],
+        message: 'is for trackers whose machine a program freezes: program, and scan with a view',
+      });
     const needed = { scan: 'path', program: 'path', qemu: 'device', hrlFolder: 'logs' } as const;
     for (const [index, each] of disks.entries())
       if (each[needed[kind]] === undefined)

@@ -9,6 +9,7 @@ import { copyAddedDisks, joiningDisks } from './addedDisks.ts';
 import { copiedDisks, freeze, frozenDiskOf, sizesOf, type ItemContext } from './itemContext.ts';
 import { logExtents } from './logExtents.ts';
 import type { PendingCycle, PendingLog } from './itemState.ts';
+import type { GroupMoment } from './groupMoment.ts';
 
 /** A log whose content is fixed and that is not written yet. */
 function streamedLog(disk: string): PendingLog {
@@ -60,12 +61,17 @@ export function pendingOf(
 
 /**
  * Freezes the machine and makes its logs, in the spool when it has room for them. Throws what the tracker throws, and leaves
- * no cycle open then.
+ * no cycle open then. With a moment of the consistency group, the logs show it if the machine was frozen in it.
  */
-export async function cutCycle(context: ItemContext, assignment: Assignment): Promise<void> {
+export async function cutCycle(
+  context: ItemContext,
+  assignment: Assignment,
+  moment?: GroupMoment,
+): Promise<void> {
   const { state, spool, item } = context;
   context.report({ doing: 'looking for changes' });
-  const cycle = await freeze(context, state.current.reference ?? undefined);
+  const cycle = await freeze(context, state.current.reference ?? undefined, moment?.whileHeld);
+  const shown = moment?.shownBy(cycle);
   // An added disk joins with the state that it was copied from: its log comes first, so that the cycle is not complete before.
   const joining = await copyAddedDisks(context, cycle, joiningDisks(context, assignment));
   const disks = [...joining, ...copiedDisks(assignment)];
@@ -86,7 +92,7 @@ export async function cutCycle(context: ItemContext, assignment: Assignment): Pr
   }
   await cycle.check?.();
   await state.update({
-    pending: pendingOf(cycle, assignment, logs),
+    pending: { ...pendingOf(cycle, assignment, logs), ...(shown === undefined ? {} : { moment: shown }) },
     lastFrozenAt: cycle.takenAt.toISOString(),
   });
 }

@@ -7,7 +7,7 @@ import type { MachinePower } from '../power/machinePower.ts';
 import type { SourceView } from '../resync/sourceView.ts';
 import type { Assignment, DiskAssignment, ServiceClient } from '../serviceClient.ts';
 import type { DiskPlace } from '../track/frozenView.ts';
-import type { ChangeTracker, FrozenCycle, FrozenDisk } from '../track/tracker.ts';
+import type { ChangeTracker, FreezeRequest, FrozenCycle, FrozenDisk } from '../track/tracker.ts';
 import type { BandwidthLimiter } from '../upload/bandwidth.ts';
 import type { AssignmentFeed } from './assignmentFeed.ts';
 import type { LogFolders } from './folderCycle.ts';
@@ -62,6 +62,8 @@ export interface ItemContext {
   copiedFrom?: Map<string, string>;
   /** How long the next attempt to copy an added disk may keep the others waiting. */
   addedCopyMs?: number;
+  /** What was last logged of the moments of its consistency group. */
+  saidOfMoments?: string;
   /** What was last logged of a state that lasts. */
   said?: string;
 }
@@ -120,9 +122,13 @@ export function sourceViewOf(reader: DiskReader): SourceView {
 }
 
 /** Freezes the machine; the cycle is this process's open one from then on. */
-export async function freeze(context: ItemContext, since: string | undefined): Promise<FrozenCycle> {
+export async function freeze(
+  context: ItemContext,
+  since: string | undefined,
+  whileHeld?: FreezeRequest['whileHeld'],
+): Promise<FrozenCycle> {
   await abortOpen(context);
-  const cycle = await context.tracker.freeze({ since });
+  const cycle = await context.tracker.freeze({ since, whileHeld });
   context.open = { cycle };
   return cycle;
 }

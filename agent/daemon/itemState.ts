@@ -25,6 +25,8 @@ const pendingCycle = z.strictObject({
   consistency: z.enum(['crash', 'application']),
   /** The trace of the cycle: what is sent again is of the same one. Cycles that an earlier version cut have none. */
   traceparent: z.string().optional(),
+  /** The moment of a consistency group that the logs show. Without it they show the moment of this machine alone. */
+  moment: z.string().optional(),
   logs: z.array(pendingLog),
   /** Of the disks that the logs are of, as the service knew them. */
   sizes: z.record(z.string(), z.number()).default({}),
@@ -60,6 +62,8 @@ const itemState = z.strictObject({
   pending: pendingCycle.nullable(),
   /** When the last cycle was frozen. */
   lastFrozenAt: z.iso.datetime().nullable(),
+  /** The last moment of a consistency group that the writes were held for. They are held for none twice. */
+  heldMoment: z.string().nullable().default(null),
   /** The last cycle that was cut for a failover, when the machine was off. */
   final: z
     .strictObject({ jobId: z.string(), cycle: z.number().int().min(1) })
@@ -89,7 +93,7 @@ export class ItemStateFile {
     const path = join(folder, `${item}.json`);
     const fresh: ItemState = {
       ...{ version: 1, item, reference: null, appliedCycle: 0, baseline: null, pending: null },
-      ...{ lastFrozenAt: null, final: null, failback: null, disks: {}, lastLogs: {}, sizes: {} },
+      ...{ lastFrozenAt: null, heldMoment: null, final: null, failback: null, disks: {}, lastLogs: {}, sizes: {} },
     };
     return new ItemStateFile(path, (await readState(path, itemState)) ?? fresh);
   }

@@ -8,6 +8,7 @@ import { stayOff } from './failedOver.ts';
 import { requireSameHistory } from './history.ts';
 import { copyMachine } from './initialCopy.ts';
 import { abortOpen, copiedDisks, type ItemContext } from './itemContext.ts';
+import { alignedMs, gatherMoment, takesPart } from './groupMoment.ts';
 import { publishScrub } from './publishScrub.ts';
 import { cutResync } from './resynchronize.ts';
 import { shipPending } from './shipCycle.ts';
@@ -38,14 +39,22 @@ async function ship(context: ItemContext, assignment: Assignment): Promise<Next>
 
 /** When the next cycle is frozen, by the interval; a scrub and an added disk do not wait for it. */
 function nextCycleMs(context: ItemContext, assignment: Assignment): number {
-  const { state, intervalSeconds } = context;
-  const { policy, scrub } = assignment;
-  const intervalMs = (intervalSeconds ?? policy?.replicationIntervalSeconds ?? 300) * 1000;
-  const { lastFrozenAt } = state.current;
+  const { lastFrozenAt } = context.state.current;
+  const { scrub } = assignment;
   if (lastFrozenAt === null || scrub?.cycle === null || joiningDisks(context, assignment).length > 0)
     return 0;
+  return dueByIntervalMs(context, assignment, Date.parse(lastFrozenAt));
+}
+
+const intervalMsOf = ({ intervalSeconds }: ItemContext, { policy }: Assignment): number =>
+  (intervalSeconds ?? policy?.replicationIntervalSeconds ?? 300) * 1000;
+
+function dueByIntervalMs(context: ItemContext, assignment: Assignment, frozenMs: number): number {
+  const intervalMs = intervalMsOf(context, assignment);
+  // Machines of a group are due together.
+  const dueMs = takesPart(context, assignment) ? alignedMs(frozenMs, intervalMs) : frozenMs + intervalMs;
   // A clock that went back does not stop replication.
-  return Math.min(Date.parse(lastFrozenAt) + intervalMs, Date.now() + intervalMs);
+  return Math.min(dueMs, Date.now() + intervalMs);
 }
 
 /** The logs that somebody else makes: taken as they come. */
@@ -56,6 +65,7 @@ async function doFolders(
 ): Promise<boolean> {
   const { resync } = assignment;
   if (!resync) {
+    takesPart(context, assignment);
     context.report({ doing: 'waiting for logs' });
     return takeCycle(context, assignment, folders);
   }
@@ -76,7 +86,11 @@ async function cut(context: ItemContext, assignment: Assignment): Promise<boolea
     context.report({ doing: 'waiting for the next cycle' });
     return false;
   }
-  await cutCycle(context, assignment);
+  const isDueWithOthers = nextCycleMs(context, assignment) > 0;
+  const moment = isDueWithOthers
+    ? await gatherMoment(context, assignment, intervalMsOf(context, assignment))
+    : undefined;
+  await cutCycle(context, assignment, moment);
   return true;
 }
 

@@ -16,10 +16,14 @@ import type { PendingCycle, PendingLog } from './itemState.ts';
 import { logExtents } from './logExtents.ts';
 
 /** What a log of the cycle says in its metadata. */
-const statementOf = ({ takenAt, consistency, traceparent }: PendingCycle, { delta }: DiskAssignment) => ({
+const statementOf = (
+  { takenAt, consistency, traceparent, moment }: PendingCycle,
+  { delta }: DiskAssignment,
+) => ({
   takenAt: new Date(takenAt),
   consistency,
   traceparent,
+  moment,
   demanded: delta.metadata,
 });
 

@@ -40,7 +40,9 @@ export async function createTracker(
     case 'scan':
       return new ScanTracker({
         folder: join(folder, 'scan'),
-        views: tracker.view ? programViews({ ...about, ...tracker.view }) : restingDisks(places),
+        views: tracker.view
+          ? programViews({ ...about, ...tracker.view, hold: machine.hold })
+          : restingDisks(places),
         workers: tracker.workers,
         signal,
         onProgress: (disk, doneBytes, totalBytes) =>
@@ -49,6 +51,7 @@ export async function createTracker(
     case 'program':
       return new ProgramTracker({
         ...about,
+        hold: machine.hold,
         command: tracker.command,
         timeoutSeconds: tracker.timeoutSeconds,
       });

@@ -157,6 +157,14 @@ export class QmpClient implements AsyncDisposable {
     });
   }
 
+  /** Takes out the events of this name that have come; how many they were. */
+  takeEvents(name: string): number {
+    const kept = this.#events.filter(({ event }) => event !== name);
+    const taken = this.#events.length - kept.length;
+    this.#events.splice(0, this.#events.length, ...kept);
+    return taken;
+  }
+
   #receive(bytes: Buffer): void {
     let rest = bytes;
     for (let end = rest.indexOf(newline); end >= 0; end = rest.indexOf(newline)) {

@@ -1,5 +1,6 @@
 // Where trackers that do not freeze by themselves get a state of the machine that stands still.
 import type { DiskFormat, DiskReader } from '../disk/reader.ts';
+import type { FreezeRequest } from './tracker.ts';
 
 /** A disk of a machine, as the agent is told of it. */
 export interface DiskPlace {
@@ -14,6 +15,8 @@ export interface FrozenView {
   readonly takenAt: Date;
   readonly consistency: 'crash' | 'application';
   readonly readers: ReadonlyMap<string, DiskReader>;
+  /** As of a frozen cycle (tracker.ts). */
+  readonly holdProblem?: string | null | undefined;
   /** Throws AgentError `SourceChanged` when the view did not stand still, as far as can be told. */
   check(): Promise<void>;
   /** Closes the readers and gives the view back. May be called twice. */
@@ -23,5 +26,7 @@ export interface FrozenView {
 /** Makes views, one at a time. */
 export interface ViewSource {
   /** Throws `SnapshotFailed`, and errors of disks; nothing is left then. */
-  open(): Promise<FrozenView>;
+  open(request?: Pick<FreezeRequest, 'whileHeld'>): Promise<FrozenView>;
+  /** As of a tracker. */
+  readonly canHold?: boolean;
 }

@@ -46,6 +46,11 @@ export interface FrozenCycle {
   readonly consistency: 'crash' | 'application';
   readonly disks: readonly FrozenDisk[];
   /**
+   * Of a freeze with `whileHeld`: null when the writes were held from before it was called until the view was frozen; otherwise
+   * why not, or that nobody needed it. Undefined: nobody asked.
+   */
+  readonly holdProblem?: string | null | undefined;
+  /**
    * For views that only hope to stand still: throws AgentError `SourceChanged` when the disks were written since the freeze.
    * Call it after reading, before anything that was read is used.
    */
@@ -72,10 +77,21 @@ export interface FrozenCycle {
 export interface FreezeRequest {
   /** Reference of the last confirmed cycle. Undefined: everything, for initial replication; tracking begins anew. */
   since?: string | undefined;
+  /**
+   * Called once while all writes of the machine are held, and what was written before is in the disks. True: they stay held until
+   * the view is frozen. False: they go on, and the view is frozen as always. Not called by a tracker that cannot hold writes, and
+   * when holding them fails. What it throws, freeze() throws, after the writes were let go.
+   */
+  whileHeld?: (() => Promise<boolean>) | undefined;
 }
+
+/** Why `holdProblem` is not null after whileHeld() said false. */
+export const holdNotNeeded = 'the writes were let go before the view was frozen';
 
 /** Tells what a machine wrote. One cycle at a time: freeze() while a cycle is open throws `TrackerBusy`. */
 export interface ChangeTracker extends AsyncDisposable {
+  /** True for a tracker that can hold the writes of the machine before it freezes. */
+  readonly canHold?: boolean;
   /**
    * Freezes all disks at one instant. Throws `TrackingLost` when the changes since the reference cannot be told, and
    * `SourceUnavailable` when the source does not answer; in both cases nothing is left behind and the reference stays.

@@ -11,19 +11,22 @@ export interface LogStatement {
   kind?: 'delta' | 'resync' | undefined;
   /** W3C Trace Context of the cycle, the same for all its logs. */
   traceparent?: string | undefined;
+  /** The moment of a consistency group that the log shows. */
+  moment?: string | undefined;
   /** What the assignment demands besides, such as the generation of a resynchronization. */
   demanded?: Readonly<Record<string, string>> | undefined;
 }
 
 /** Blob metadata of a log. What the assignment demands counts. */
 export function logMetadata(statement: LogStatement): Record<string, string> {
-  const { sha256, takenAt, consistency, kind = 'delta', traceparent, demanded = {} } = statement;
+  const { sha256, takenAt, consistency, kind = 'delta', traceparent, moment, demanded = {} } = statement;
   return {
     sha256,
     ...(takenAt === undefined ? {} : { takenat: takenAt.toISOString() }),
     ...(consistency === undefined ? {} : { consistency }),
     kind,
     ...(traceparent === undefined ? {} : { [traceparentKey]: traceparent }),
+    ...(moment === undefined ? {} : { moment }),
     ...demanded,
   };
 }

@@ -33,6 +33,7 @@ export interface Point {
     providerSpecificDetails: {
       cycle: number;
       traceId: string | null;
+      multiVmMoment: string | null;
       disks: { diskId: string; blobName: string; snapshotId: string }[];
     };
   };

@@ -4,6 +4,8 @@ import { LifeboatError } from '../../../lib/errors.ts';
 import { openDisk } from '../../disk/openDisk.ts';
 import { diskFormats, type DiskReader } from '../../disk/reader.ts';
 import type { DiskPlace } from '../frozenView.ts';
+import { holdNotNeeded, type FreezeRequest } from '../tracker.ts';
+import { HeldWrites } from './holdProgram.ts';
 import { runProgram, type Program } from './runProgram.ts';
 
 /** Exit code with which a program says that it does not know what changed since the reference. */
@@ -32,11 +34,15 @@ export interface ProgramFreeze {
   takenAt: Date;
   consistency: 'crash' | 'application';
   disks: { disk: string; reader: DiskReader; changes: unknown }[];
+  /** As of a frozen cycle (tracker.ts). */
+  holdProblem?: string | null | undefined;
 }
 
 export interface FreezeProgramOptions extends Program {
   machine: string;
   disks: readonly DiskPlace[];
+  /** Holds the writes of the machine; without it nothing does. */
+  hold?: Program | undefined;
   now?: () => Date;
   signal?: AbortSignal | undefined;
 }
@@ -53,8 +59,29 @@ export class FreezeProgram {
     return this.#options.command[0] ?? '';
   }
 
+  get canHold(): boolean {
+    return this.#options.hold !== undefined;
+  }
+
   /** Throws `TrackingLost`, `SnapshotFailed`, `SourceAnswerInvalid` and errors of disks; the program froze nothing then, or was told to let go. */
-  async freeze(since: string | undefined): Promise<ProgramFreeze> {
+  async freeze(since: string | undefined, whileHeld?: FreezeRequest['whileHeld']): Promise<ProgramFreeze> {
+    const { hold } = this.#options;
+    if (!hold || !whileHeld) return this.#freeze(since);
+    const held = await HeldWrites.begin(hold, this.#about());
+    let holdProblem: string | null | undefined;
+    try {
+      if (held.problem !== undefined || !(await whileHeld()))
+        holdProblem = (await held.end()) ?? holdNotNeeded;
+      const frozen = await this.#freeze(since);
+      holdProblem ??= await held.end();
+      return { ...frozen, holdProblem };
+    } catch (error) {
+      if (holdProblem === undefined) await held.end();
+      throw error;
+    }
+  }
+
+  async #freeze(since: string | undefined): Promise<ProgramFreeze> {
     const { now = () => new Date() } = this.#options;
     const before = now();
     const { exitCode, stdout, stderr } = await this.#run('freeze', { LIFEBOAT_SINCE: since ?? '' });
@@ -84,17 +111,21 @@ export class FreezeProgram {
     if (exitCode !== 0) throw this.#failed('abort', exitCode, stderr);
   }
 
-  #run(verb: string, variables: Record<string, string>) {
-    const { machine, disks, signal } = this.#options;
-    const about = {
+  #about(): Record<string, string> {
+    const { machine, disks } = this.#options;
+    return {
       LIFEBOAT_MACHINE: machine,
       LIFEBOAT_DISKS: JSON.stringify(disks.map(({ disk, location }) => ({ disk, location }))),
     };
+  }
+
+  #run(verb: string, variables: Record<string, string>) {
+    const { signal } = this.#options;
     // Letting go is not cut short.
     return runProgram(
       this.#options,
       verb,
-      { ...about, ...variables },
+      { ...this.#about(), ...variables },
       verb === 'freeze' ? signal : undefined,
     );
   }

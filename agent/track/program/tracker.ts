@@ -18,10 +18,14 @@ export class ProgramTracker implements ChangeTracker {
     this.#program = new FreezeProgram(options);
   }
 
-  async freeze({ since }: FreezeRequest): Promise<FrozenCycle> {
+  get canHold(): boolean {
+    return this.#program.canHold;
+  }
+
+  async freeze({ since, whileHeld }: FreezeRequest): Promise<FrozenCycle> {
     return this.#cycle.begin(async () => {
       await this.#settle(since);
-      const frozen = await this.#program.freeze(since);
+      const frozen = await this.#program.freeze(since, whileHeld);
       try {
         return await this.#open(frozen, since);
       } catch (error) {
@@ -49,7 +53,7 @@ export class ProgramTracker implements ChangeTracker {
   }
 
   async #open(frozen: ProgramFreeze, since: string | undefined): Promise<ProgramCycle> {
-    const { reference, takenAt, consistency } = frozen;
+    const { reference, takenAt, consistency, holdProblem } = frozen;
     if (reference === undefined || reference === since)
       throw new LifeboatError(
         'SourceAnswerInvalid',
@@ -65,7 +69,14 @@ export class ProgramTracker implements ChangeTracker {
       disks.push({ disk, reader, extents, isUntracked });
     }
     return new ProgramCycle({
-      ...{ reference, takenAt, consistency, disks, kind: since === undefined ? 'full' : 'changes' },
+      ...{
+        reference,
+        takenAt,
+        consistency,
+        disks,
+        holdProblem,
+        kind: since === undefined ? 'full' : 'changes',
+      },
       confirm: async () => {
         await this.#program.confirm(reference);
         this.#settled = { since: reference };
@@ -82,6 +93,7 @@ interface CycleParts {
   takenAt: Date;
   consistency: 'crash' | 'application';
   disks: readonly FrozenDisk[];
+  holdProblem: string | null | undefined;
   confirm: () => Promise<void>;
   abort: () => Promise<void>;
   /** The program still holds this state: it is told what counts before the next one. */
@@ -94,6 +106,7 @@ class ProgramCycle implements FrozenCycle {
   readonly takenAt: Date;
   readonly consistency: 'crash' | 'application';
   readonly disks: readonly FrozenDisk[];
+  readonly holdProblem: string | null | undefined;
   readonly #parts: CycleParts;
   #state: 'open' | 'confirmed' | 'aborted' = 'open';
 
@@ -104,6 +117,7 @@ class ProgramCycle implements FrozenCycle {
     this.takenAt = parts.takenAt;
     this.consistency = parts.consistency;
     this.disks = parts.disks;
+    this.holdProblem = parts.holdProblem;
   }
 
   get isOpen(): boolean {

@@ -5,6 +5,7 @@ import path from 'node:path';
 import { LifeboatError } from '../../../lib/errors.ts';
 import { errnoOf } from '../../fileErrors.ts';
 import { QmpClient, QmpError } from '../../qmp/client.ts';
+import { holdNotNeeded } from '../tracker.ts';
 import { Machine, type AttachedDisk, type QemuDisk } from './machine.ts';
 import { removeViews } from './view.ts';
 
@@ -105,10 +106,11 @@ export class Session {
 
   /**
    * Runs `work` so that no write of the guest falls between its parts: several disks then show the same instant. One disk
-   * needs no pause.
+   * needs no pause, unless it is asked for (`isHeld`).
    */
-  async atOneInstant(work: () => Promise<void>): Promise<void> {
-    const isPauseNeeded = this.#options.disks.length > 1 && (await this.machine.getStatus()) === 'running';
+  async atOneInstant(work: () => Promise<void>, isHeld = false): Promise<void> {
+    const mayPause = isHeld || this.#options.disks.length > 1;
+    const isPauseNeeded = mayPause && (await this.machine.getStatus()) === 'running';
     if (!isPauseNeeded) return work();
     const marker = path.join(this.#options.scratchFolder, pauseMarker);
     await writeFile(marker, `${new Date().toISOString()}\n`);
@@ -119,6 +121,28 @@ export class Session {
       await this.machine.qmp.execute('cont');
       await rm(marker, { force: true });
     }
+  }
+
+  /**
+   * The same for a moment of several machines: `whileHeld` runs while the guest stands still, and if it says so the guest stands
+   * until `work` is done. Returns why it did not; null when it did.
+   */
+  async atHeldInstant(whileHeld: () => Promise<boolean>, work: () => Promise<void>): Promise<string | null> {
+    const { qmp } = this.machine;
+    let problem: string | null = holdNotNeeded;
+    let isDone = false;
+    await this.atOneInstant(async () => {
+      // Somebody else may let the guest run, and even stop it again: the events tell.
+      qmp.takeEvents('RESUME');
+      const isWanted = await whileHeld();
+      if (!isWanted) return;
+      await work();
+      isDone = true;
+      const hasRun = (await this.machine.getStatus()) === 'running' || qmp.takeEvents('RESUME') > 0;
+      problem = hasRun ? 'somebody else let the machine run' : null;
+    }, true);
+    if (!isDone) await this.atOneInstant(work);
+    return problem;
   }
 
   async #resumeAfterCrash(): Promise<void> {

@@ -30,6 +30,7 @@ async function dirtyExtents(reader: NbdDisk, context: string): Promise<ByteRange
 
 /** The tracker of one machine. It connects when it is needed and again after every failure. */
 export class QemuTracker implements ChangeTracker {
+  readonly canHold = true;
   readonly #options: QemuTrackerOptions;
   #session: Session | undefined;
   readonly #cycle: OneCycle<QemuCycle>;
@@ -48,13 +49,13 @@ export class QemuTracker implements ChangeTracker {
     return this.#session;
   }
 
-  async freeze({ since }: FreezeRequest = {}): Promise<FrozenCycle> {
+  async freeze({ since, whileHeld }: FreezeRequest = {}): Promise<FrozenCycle> {
     return this.#cycle.begin(async () => {
       const session = await this.#openSession();
       if (since !== undefined) await this.#settle(session, since);
       const cycle = new QemuCycle(() => this.#openSession(), newReference(new Date()), since);
       try {
-        await cycle.begin(session, this.#options);
+        await cycle.begin(session, this.#options, whileHeld);
       } catch (error) {
         await cycle.abort();
         throw error;
@@ -114,6 +115,7 @@ class QemuCycle implements FrozenCycle {
   readonly consistency = 'crash';
   readonly kind: 'full' | 'changes';
   takenAt = new Date(0);
+  holdProblem: string | null | undefined;
   readonly disks: FrozenDisk[] = [];
   readonly #since: string | undefined;
   readonly #openSession: () => Promise<Session>;
@@ -130,7 +132,11 @@ class QemuCycle implements FrozenCycle {
     return this.#state === 'open';
   }
 
-  async begin(session: Session, options: QemuTrackerOptions): Promise<void> {
+  async begin(
+    session: Session,
+    options: QemuTrackerOptions,
+    whileHeld: FreezeRequest['whileHeld'],
+  ): Promise<void> {
     const { machine } = session;
     const { granularityBytes = defaultGranularityBytes, scratchFolder } = options;
     const attached = await session.findDisks();
@@ -138,10 +144,12 @@ class QemuCycle implements FrozenCycle {
       await prepareFilter(machine, disk, index, scratchFolder);
       await machine.addBitmap(disk, bitmapName(disk.disk, this.reference), granularityBytes);
     }
-    await session.atOneInstant(async () => {
+    const switchDrives = async (): Promise<void> => {
       for (const [index, disk] of attached.entries()) await machine.setDrive(disk, viewNames(index).filter);
       this.takenAt = new Date();
-    });
+    };
+    if (whileHeld) this.holdProblem = await session.atHeldInstant(whileHeld, switchDrives);
+    else await session.atOneInstant(switchDrives);
     for (const [index, disk] of attached.entries()) {
       const known = this.#since === undefined ? undefined : bitmapName(disk.disk, this.#since);
       const since = disk.bitmaps.some(({ name }) => name === known) ? known : undefined;

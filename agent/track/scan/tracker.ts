@@ -44,11 +44,15 @@ export class ScanTracker implements ChangeTracker {
     this.#options = options;
   }
 
-  async freeze({ since }: FreezeRequest): Promise<FrozenCycle> {
+  get canHold(): boolean {
+    return this.#options.views.canHold === true;
+  }
+
+  async freeze({ since, whileHeld }: FreezeRequest): Promise<FrozenCycle> {
     return this.#cycle.begin(async () => {
       const older = since === undefined ? undefined : await this.#readState(since);
       await this.#removeOthers(since);
-      return this.#scan(since, older);
+      return this.#scan({ since, whileHeld }, older);
     });
   }
 
@@ -81,9 +85,9 @@ export class ScanTracker implements ChangeTracker {
       if (name !== kept) await rm(join(folder, name), { recursive: true, force: true });
   }
 
-  async #scan(since: string | undefined, older: ScanState | undefined): Promise<ScanCycle> {
+  async #scan({ since, whileHeld }: FreezeRequest, older: ScanState | undefined): Promise<ScanCycle> {
     const { folder, views } = this.#options;
-    const view = await views.open();
+    const view = await views.open({ whileHeld });
     const reference = newReference(view.takenAt);
     const path = join(folder, reference);
     try {
@@ -162,6 +166,10 @@ class ScanCycle implements FrozenCycle {
 
   get consistency(): 'crash' | 'application' {
     return this.#parts.view.consistency;
+  }
+
+  get holdProblem(): string | null | undefined {
+    return this.#parts.view.holdProblem;
   }
 
   get isOpen(): boolean {
