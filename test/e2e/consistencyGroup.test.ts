@@ -19,7 +19,7 @@ const agent = new AgentProcess(at('agent.yaml'));
 let host: ReadyHost;
 
 const machineOf = (id: string): string => `  - id: ${id}
-    intervalSeconds: 3
+    intervalSeconds: 2
     tracker:
       kind: program
       command: [env, "LIFEBOAT_TEST_STATE=${at(`${id}-states`)}", "${process.execPath}", "${program('freezeProgram.mjs')}"]

@@ -61,10 +61,16 @@ async function queryStatus(): Promise<unknown> {
 }
 
 /** A monitor that can be cut off, as if the agent had died: nothing is said any more, and nothing is cleaned up. */
-async function startMonitorProxy(): Promise<{ path: string; cut: () => Promise<void> }> {
+async function startMonitorProxy(): Promise<{
+  path: string;
+  cut: () => Promise<void>;
+  say: (command: string) => void;
+}> {
   const sockets = new Set<net.Socket>();
+  const monitors: net.Socket[] = [];
   const server = net.createServer((client) => {
     const monitor = net.connect({ path: at('qmp') });
+    monitors.push(monitor);
     for (const socket of [client, monitor]) {
       sockets.add(socket);
       socket.on('error', () => undefined).on('close', () => (client.destroy(), monitor.destroy()));
@@ -74,6 +80,8 @@ async function startMonitorProxy(): Promise<{ path: string; cut: () => Promise<v
   await new Promise<void>((resolve) => server.listen(at('proxy'), resolve));
   return {
     path: at('proxy'),
+    /** As somebody else would. */
+    say: (command) => void monitors.at(-1)?.write(`${JSON.stringify({ execute: command })}\n`),
     cut: async () => {
       server.close();
       for (const socket of sockets) socket.destroy();
@@ -92,6 +100,42 @@ async function leftNames(): Promise<string[]> {
 }
 
 describe.skipIf(missing)(titleOf('live tracking', missing), () => {
+  it('of a guest that is held for a moment: the view is the disk as it was then, unless somebody let it run', async () => {
+    const running = await startWriter();
+    const proxy = await startMonitorProxy();
+    await using tracker = trackerOf({ qmpSocketPath: proxy.path });
+    let whenHeld: Buffer = Buffer.alloc(0);
+    const held = await tracker.freeze({
+      whileHeld: async () => {
+        whenHeld = await readFile(at('disk.raw'));
+        await sleep(200);
+        expect((await readFile(at('disk.raw'))).equals(whenHeld)).toBe(true);
+        return true;
+      },
+    });
+    expect(held.holdProblem).toBeNull();
+    expect((await readView(held.disks[0]!)).equals(whenHeld)).toBe(true);
+    await letWrite(running);
+    await held.confirm();
+    const since = held.reference;
+    const whileResumed = async (): Promise<boolean> => {
+      proxy.say('cont');
+      proxy.say('stop');
+      await sleep(100);
+      return true;
+    };
+    const resumed = await tracker.freeze({ since, whileHeld: whileResumed });
+    expect(resumed.holdProblem).toMatch(/let the machine run/);
+    await resumed.abort();
+    await letWrite(running);
+    const unheld = await tracker.freeze({ since, whileHeld: () => Promise.resolve(false) });
+    expect(unheld.holdProblem).toMatch(/let go/);
+    await unheld.abort();
+    const failed = tracker.freeze({ since, whileHeld: () => Promise.reject(new Error('the agent ends')) });
+    await expect(failed).rejects.toThrow('the agent ends');
+    await letWrite(running);
+  });
+
   it('five cycles of a writing guest, one aborted, one cut off: every view equals the replica', async () => {
     const running = await startWriter();
     const proxy = await startMonitorProxy();

@@ -22,7 +22,7 @@ const letGo = (exitCode) => {
 };
 console.log('held');
 if (fault === 'early') setTimeout(() => letGo(1), 20);
-if (fault === 'deaf') setInterval(() => undefined, 1000);
+if (fault === 'deaf') setTimeout(() => undefined, 60_000);
 process.stdin.resume().on('end', () => {
   if (fault !== 'deaf') letGo(0);
 });

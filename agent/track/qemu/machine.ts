@@ -48,6 +48,8 @@ export interface AttachedDisk {
   devicePath: string;
   /** The disk's own node: what the device's drive is while no view is open. */
   rootNode: string;
+  /** What the device's drive was when the disk was found: the root, or the filter of a view. */
+  driveNode: string;
   sizeBytes: number;
   bitmaps: readonly NamedBitmap[];
 }
@@ -130,6 +132,7 @@ export class Machine {
         disk,
         devicePath: block.qdev,
         rootNode: root.name,
+        driveNode: inserted,
         sizeBytes: block.inserted?.image['virtual-size'] ?? 0,
         bitmaps: root.bitmaps.filter(({ name }) => isBitmapOf(disk, name)),
       };

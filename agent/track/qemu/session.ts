@@ -129,20 +129,18 @@ export class Session {
    */
   async atHeldInstant(whileHeld: () => Promise<boolean>, work: () => Promise<void>): Promise<string | null> {
     const { qmp } = this.machine;
-    let problem: string | null = holdNotNeeded;
-    let isDone = false;
+    const held: { problem?: string | null } = {};
     await this.atOneInstant(async () => {
       // Somebody else may let the guest run, and even stop it again: the events tell.
       qmp.takeEvents('RESUME');
-      const isWanted = await whileHeld();
-      if (!isWanted) return;
+      if (!(await whileHeld())) return;
       await work();
-      isDone = true;
       const hasRun = (await this.machine.getStatus()) === 'running' || qmp.takeEvents('RESUME') > 0;
-      problem = hasRun ? 'somebody else let the machine run' : null;
+      held.problem = hasRun ? 'somebody else let the machine run' : null;
     }, true);
-    if (!isDone) await this.atOneInstant(work);
-    return problem;
+    if (held.problem !== undefined) return held.problem;
+    await this.atOneInstant(work);
+    return holdNotNeeded;
   }
 
   async #resumeAfterCrash(): Promise<void> {

@@ -70,7 +70,7 @@ export async function exportView(
 
 /**
  * Takes away every view of ours, whole or half made, of this agent or of one that died: export, snapshot-access node,
- * then the filter, for which the device goes back to its disk first, then the scratch file.
+ * then the filter, for which the device goes back to its disk first, then the scratch file. `disks` as they are now.
  */
 export async function removeViews(machine: Machine, disks: readonly AttachedDisk[]): Promise<void> {
   for (const id of await machine.listExports()) if (isOurs(id)) await machine.deleteExport(id);
@@ -80,7 +80,8 @@ export async function removeViews(machine: Machine, disks: readonly AttachedDisk
   };
   await deleteAll('snapshot-access');
   if (nodes.some(({ driver }) => driver === 'copy-before-write'))
-    for (const disk of disks) await machine.setDrive(disk, disk.rootNode);
+    // Only where it is in use: QEMU aborts, with the guest, when a drive is set to the node that it has.
+    for (const disk of disks) if (isOurs(disk.driveNode)) await machine.setDrive(disk, disk.rootNode);
   await deleteAll('copy-before-write');
   await deleteAll('file');
 }
