@@ -104,7 +104,8 @@ const momentAnswer = z.object({
   phase: z.enum(['gathering', 'freezing', 'cut', 'failed', 'alone']),
 });
 export type MomentAnswer = z.infer<typeof momentAnswer>;
-export type MomentReport = { state: 'ready' } | { state: 'frozen'; id: string };
+/** `attempt`: the name of this try, which freezes once. */
+export type MomentReport = { attempt: string } & ({ state: 'ready' } | { state: 'frozen'; id: string });
 
 /** Body of the inventory report, as docs/agent-protocol.md describes it. */
 export interface InventoryReport {

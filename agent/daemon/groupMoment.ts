@@ -1,9 +1,9 @@
 // The machine's part in a moment of its consistency group: docs/agent-protocol.md, section 4a.
 //
 // A log may name the moment only if the machine's writes were held from before it said `frozen` until after it had read `cut` and
-// its view was frozen. The first half is whileHeld(), the second is the tracker's word (`holdProblem`). And it holds for a moment
-// once: what it said of an earlier hold, before it gave up, may have decided the moment while its writes went on. Whatever goes
-// wrong, the cycle is cut all the same, as an ordinary one: nobody's absence stops the replication of this machine.
+// its view was frozen. The first half is whileHeld(), the second is the tracker's word (`holdProblem`). Every try
+// has a name of its own, so that what one that was given up said never counts for the next one. Whatever goes wrong, the cycle is cut all the same, as an ordinary one: nobody's absence stops the replication of this machine.
+import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Assignment, MomentAnswer, MomentReport } from '../serviceClient.ts';
 import type { FrozenCycle } from '../track/tracker.ts';
@@ -28,7 +28,7 @@ export interface GroupMoment {
 /** What of the item's context is needed here. */
 type Part = Pick<
   ItemContext,
-  'item' | 'client' | 'tracker' | 'state' | 'logFolders' | 'signal' | 'log' | 'report' | 'saidOfMoments'
+  'item' | 'client' | 'tracker' | 'logFolders' | 'signal' | 'log' | 'report' | 'saidOfMoments'
 >;
 
 /** Logs what lasts once. */
@@ -74,20 +74,20 @@ async function ask(part: Part, report: MomentReport, limitMs: number): Promise<M
 }
 
 /** Says that the writes are held until the service has decided; true when the moment has come about. */
-async function awaitCut(part: Part, id: string): Promise<boolean> {
+async function awaitCut(part: Part, attempt: string, id: string): Promise<boolean> {
   const endMs = Date.now() + holdLimitMs;
   for (;;) {
-    const answer = await ask(part, { state: 'frozen', id }, endMs - Date.now());
+    const answer = await ask(part, { attempt, state: 'frozen', id }, endMs - Date.now());
     if (answer?.phase === 'cut') return answer.id === id;
     if (answer?.phase !== 'freezing' || Date.now() >= endMs) return false;
     await sleep(holdPauseMs, undefined, { signal: part.signal });
   }
 }
 
-function momentOf(part: Part, id: string): GroupMoment {
+function momentOf(part: Part, attempt: string, id: string): GroupMoment {
   let isCut = false;
   return {
-    whileHeld: async () => (isCut = await awaitCut(part, id)),
+    whileHeld: async () => (isCut = await awaitCut(part, attempt, id)),
     shownBy: ({ holdProblem }) => {
       if (isCut && holdProblem === null) {
         say(part, 'cycles show moments of the consistency group');
@@ -112,12 +112,11 @@ export async function gatherMoment(
   if (!takesPart(part, assignment)) return undefined;
   const limitMs = Math.min(gatherLimitMs, intervalMs / 4);
   const endMs = Date.now() + limitMs;
+  const attempt = randomUUID();
   for (;;) {
-    const answer = await ask(part, { state: 'ready' }, endMs - Date.now());
+    const answer = await ask(part, { attempt, state: 'ready' }, endMs - Date.now());
     if (answer?.phase === 'freezing' && answer.id !== null) {
-      if (answer.id === part.state.current.heldMoment) return undefined;
-      await part.state.update({ heldMoment: answer.id });
-      return momentOf(part, answer.id);
+      return momentOf(part, attempt, answer.id);
     }
     if (answer?.phase !== 'gathering') return undefined;
     const leftMs = endMs - Date.now();

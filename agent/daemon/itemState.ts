@@ -62,8 +62,6 @@ const itemState = z.strictObject({
   pending: pendingCycle.nullable(),
   /** When the last cycle was frozen. */
   lastFrozenAt: z.iso.datetime().nullable(),
-  /** The last moment of a consistency group that the writes were held for. They are held for none twice. */
-  heldMoment: z.string().nullable().default(null),
   /** The last cycle that was cut for a failover, when the machine was off. */
   final: z
     .strictObject({ jobId: z.string(), cycle: z.number().int().min(1) })
@@ -93,7 +91,7 @@ export class ItemStateFile {
     const path = join(folder, `${item}.json`);
     const fresh: ItemState = {
       ...{ version: 1, item, reference: null, appliedCycle: 0, baseline: null, pending: null },
-      ...{ lastFrozenAt: null, heldMoment: null, final: null, failback: null, disks: {}, lastLogs: {}, sizes: {} },
+      ...{ lastFrozenAt: null, final: null, failback: null, disks: {}, lastLogs: {}, sizes: {} },
     };
     return new ItemStateFile(path, (await readState(path, itemState)) ?? fresh);
   }

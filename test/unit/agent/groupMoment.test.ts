@@ -162,18 +162,20 @@ describe('a cycle of a consistency group', () => {
     expect(part.said.join()).toMatch(message);
   });
 
-  it('holds for a moment once, also after a crash: what it said before may have decided it meanwhile', async () => {
-    const id = crypto.randomUUID();
-    let isCut = false;
-    const answering: Answering = (_, { state }) =>
-      state === 'frozen' && !isCut
-        ? Promise.reject(new Error('the line is cut'))
-        : Promise.resolve({ id, phase: state === 'ready' ? 'freezing' : 'cut' });
-    expect(await cycleOf(await contextOf('a', answering))).toBeUndefined();
-    isCut = true;
-    const again = await contextOf('a', answering);
-    await again.context.state.update({ pending: null });
-    expect(await cycleOf(again)).toBeUndefined();
+  it('of a process that has died in a moment makes that fail for all, and does not name it', async () => {
+    const service = barrierService(['a', 'b']);
+    const attempt = 'b1';
+    await service('b', { attempt, state: 'ready' });
+    const { id } = service.barrier;
+    const dying: Answering = async (item, report) => {
+      await service(item, report);
+      if (report.state === 'frozen') throw new Error('the line is cut');
+      return service(item, report);
+    };
+    expect(await cycleOf(await contextOf('a', dying))).toBeUndefined();
+    expect(service.barrier).toMatchObject({ phase: 'freezing', members: { a: { state: 'frozen' } } });
+    expect(await cycleOf(await contextOf('a', service))).toBeUndefined();
+    expect((await service('b', { attempt, state: 'frozen', id })).phase).toBe('failed');
   });
 
   it('is not asked for by a machine whose writes cannot be held, which says so once', async () => {
