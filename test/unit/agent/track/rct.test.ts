@@ -5,7 +5,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { ProgramTracker } from '../../../../agent/track/program/tracker.ts';
 import type { FrozenCycle } from '../../../../agent/track/tracker.ts';
 import type { LifeboatError } from '../../../../lib/errors.ts';
@@ -108,6 +108,9 @@ async function expectContent(cycle: FrozenCycle, expected: readonly Buffer[]): P
 }
 
 // One life of a machine: every start of PowerShell costs a second.
+// PowerShell starts some twenty times, a second or two each.
+vi.setConfig({ testTimeout: 180_000 });
+
 describe.skipIf(missing !== undefined)(titleOf('the script for Hyper-V', missing), () => {
   it('tells what was written, whatever dies, and never guesses', async () => {
     await makeHost();
