@@ -19,7 +19,7 @@ const agent = new AgentProcess(at('agent.yaml'));
 let host: ReadyHost;
 
 const machineOf = (id: string): string => `  - id: ${id}
-    intervalSeconds: 2
+    intervalSeconds: 4
     tracker:
       kind: program
       command: [env, "LIFEBOAT_TEST_STATE=${at(`${id}-states`)}", "${process.execPath}", "${program('freezeProgram.mjs')}"]
@@ -109,14 +109,18 @@ it('has points of one moment of two machines, in which no write is there without
   const patched = await source.call('PATCH', '/lifeboat/v1/policies/gold', { consistencyGroup: true });
   expect(patched.status).toBe(200);
   const writer = new Writer();
-  const common = await agent.during('two points of the group', async () => {
-    const [first = [], second = []] = await Promise.all(items.map(({ path }) => source.points(path)));
-    const pairs = first.flatMap((one) => {
-      const other = second.find((each) => momentOf(one) !== null && momentOf(each) === momentOf(one));
-      return other ? [[one, other] as const] : [];
-    });
-    return pairs.length >= 2 ? pairs : undefined;
-  });
+  const common = await agent.during(
+    'two points of the group',
+    async () => {
+      const [first = [], second = []] = await Promise.all(items.map(({ path }) => source.points(path)));
+      const pairs = first.flatMap((one) => {
+        const other = second.find((each) => momentOf(one) !== null && momentOf(each) === momentOf(one));
+        return other ? [[one, other] as const] : [];
+      });
+      return pairs.length >= 2 ? pairs : undefined;
+    },
+    150,
+  );
   await writer.end();
   const counts = await Promise.all(
     common.map(async (pair) => {
@@ -132,4 +136,4 @@ it('has points of one moment of two machines, in which no write is there without
   const seen = counts.map(([first = 0]) => first);
   expect(new Set(seen).size).toBe(seen.length);
   expect(writer.count).toBeGreaterThan(Math.max(...seen));
-}, 60_000);
+}, 180_000);
