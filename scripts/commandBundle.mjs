@@ -116,7 +116,7 @@ const tellProcessorTime = `data:text/javascript,process.on('exit',()=>{const{use
  * Milliseconds that `lifeboat --version` keeps a processor busy, from the start of the process to its end: what it takes on a
  * machine that has nothing else to do. The best of several runs; ends early with the first that is within the limit.
  */
-export function versionMs(runs = 10) {
+export function versionMs(runs = 30) {
   let best = Infinity;
   for (let count = 0; count < runs && best > versionLimitMs; count++) {
     const args = ['--import', tellProcessorTime, commandFile, '--version'];
