@@ -1,7 +1,7 @@
 // Jobs: what the product is doing for somebody, step by step. A job's id is also its ARM operation id and its
 // orchestration's instance id.
 import * as z from 'zod';
-import { errorCode } from '../errorCatalogue/errorCode.ts';
+import { errorRecord } from '../errorCatalogue/errorCode.ts';
 import { jobKinds, kindOf } from './kinds.ts';
 import { planRun } from './planRun.ts';
 import type { PlanRun } from './planRun.ts';
@@ -9,11 +9,6 @@ import type { PlanRun } from './planRun.ts';
 export type JobKindName = keyof typeof jobKinds;
 
 const kindNames = Object.keys(jobKinds) as JobKindName[];
-
-const errorRecord = z.object({
-  code: errorCode,
-  message: z.string(),
-});
 
 /** Site Recovery's words. `Suspended` = waits for somebody, or for the resync window. */
 const jobState = z.enum(['NotStarted', 'InProgress', 'Suspended', 'Succeeded', 'Failed', 'Cancelled']);

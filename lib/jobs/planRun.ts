@@ -1,8 +1,7 @@
 // What the job of a recovery plan works through: decided once, when the job is made, and kept in the job's row with how far
 // each step is. So a plan that somebody changes meanwhile changes no job that runs, and a restart knows what is done.
 import * as z from 'zod';
-import { errorCatalogue } from '../errors.ts';
-import type { ErrorCode } from '../errors.ts';
+import { errorRecord } from '../errorCatalogue/errorCode.ts';
 import { planAction } from '../vault/recoveryPlans.ts';
 
 export const planVerbs = [
@@ -23,11 +22,6 @@ export type PlanVerb = (typeof planVerbs)[number];
  */
 export const planPhases = ['shutdown', 'failover', 'boot', 'whole'] as const;
 export type PlanPhase = (typeof planPhases)[number];
-
-const errorRecord = z.object({
-  code: z.custom<ErrorCode>((code) => typeof code === 'string' && code in errorCatalogue),
-  message: z.string(),
-});
 
 const stepBase = {
   /** Index of the plan's group. */

@@ -4,7 +4,7 @@ import { isOver } from '../jobs/job.ts';
 import { findJob, updateJob } from '../jobs/jobStore.ts';
 import type { PlanVerb } from '../jobs/planRun.ts';
 import { decideEnd, startStep } from '../jobs/progress.ts';
-import { completeEnd, isoNow } from '../protection/itemJobs.ts';
+import { completeEnd, gateOf, isoNow } from '../protection/itemJobs.ts';
 import type { BadEnd, JobGate } from '../protection/itemJobs.ts';
 import { cancelJob } from '../protection/jobControl.ts';
 import type { OrchestrationClient, PlanJob } from '../protection/orchestrations.ts';
@@ -20,9 +20,7 @@ import { beginPlanStep, endOpenSteps, enterGroup, stepAt } from './runState.ts';
 
 /** Asked before every step: as `jobGate`, of the plan's row. */
 export async function planGate(context: ReplicationContext, { plan, jobId }: PlanJob): Promise<JobGate> {
-  const [record, job] = await Promise.all([findPlan(context, plan), findJob(context.storage.jobs, jobId)]);
-  if (record?.currentJob !== jobId || !job || isOver(job)) return 'superseded';
-  return job.cancelRequestedAt === null ? 'go' : 'cancelled';
+  return gateOf(...(await Promise.all([findPlan(context, plan), findJob(context.storage.jobs, jobId)])));
 }
 
 /** How many steps there are. */

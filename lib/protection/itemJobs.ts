@@ -130,11 +130,18 @@ export async function stopSuperseded(
 /** `go`, or why the job must do nothing more. */
 export type JobGate = 'go' | 'superseded' | 'cancelled';
 
+/** Of a job, and of the row of what it works on. */
+export function gateOf(
+  owner: { currentJob: string | null } | undefined,
+  job: JobRecord | undefined,
+): JobGate {
+  if (!job || owner?.currentJob !== job.id || isOver(job)) return 'superseded';
+  return job.cancelRequestedAt === null ? 'go' : 'cancelled';
+}
+
 /** Asked before every step of a job. */
 export async function jobGate({ storage }: ReplicationContext, { item, jobId }: ItemJob): Promise<JobGate> {
-  const [record, job] = await Promise.all([findItem(storage.items, item), findJob(storage.jobs, jobId)]);
-  if (record?.currentJob !== jobId || !job || isOver(job)) return 'superseded';
-  return job.cancelRequestedAt === null ? 'go' : 'cancelled';
+  return gateOf(...(await Promise.all([findItem(storage.items, item), findJob(storage.jobs, jobId)])));
 }
 
 /** Runs `work` as the step of the job: started before, succeeded after. What it throws leaves the step running. */

@@ -9,7 +9,7 @@ import { startFailback, startReverse } from '../../lib/recovery/failback.ts';
 import { sweepOrphans } from '../../lib/recovery/sweep.ts';
 import { patternBytes } from '../contract/outcomes.ts';
 import { AzureLife } from '../support/azureLife.ts';
-import { SimulatedDeath, deathAt } from '../support/deaths.ts';
+import { deathAt, repeatAfterDeath } from '../support/deaths.ts';
 import { FakeDisks } from '../support/fakeArm/fakeDisks.ts';
 import { item } from '../support/recoveryLife.ts';
 
@@ -22,21 +22,6 @@ beforeEach(() => {
   for (const map of [disks.disks, disks.snapshots, disks.grants]) map.clear();
 });
 
-const isDeath = (error: unknown): boolean =>
-  error instanceof SimulatedDeath ||
-  (error instanceof Error && error.message.includes('Something unexpected'));
-
-async function survive(step: () => Promise<unknown>): Promise<void> {
-  for (let tries = 0; tries < 4; tries++) {
-    try {
-      await step();
-      return;
-    } catch (error) {
-      if (!isDeath(error)) throw error;
-    }
-  }
-}
-
 async function currentJob({ life }: AzureLife): Promise<JobRecord | undefined> {
   const { currentJob: id } = await life.life.record();
   return id === null ? undefined : findJob(life.storage.jobs, id);
@@ -48,8 +33,8 @@ async function rest(azure: AzureLife, during: () => Promise<unknown>): Promise<v
   for (let second = 0; second < 240; second++) {
     if (second > 0 && !(await currentJob(azure))) break;
     life.life.clock.advance(second % 60 === 59 ? 60_000 : 1000);
-    await survive(() => (second % 10 === 9 ? life.settle() : life.life.api.runner.run()));
-    await survive(during);
+    await repeatAfterDeath(() => (second % 10 === 9 ? life.settle() : life.life.api.runner.run()));
+    await repeatAfterDeath(during);
   }
 }
 
@@ -61,7 +46,7 @@ async function comeHome(n: number): Promise<{ azure: AzureLife; passed: string[]
   const { fault, passed } = deathAt(n);
   life.life.fault = fault;
   let hasWritten = false;
-  await survive(async () => {
+  await repeatAfterDeath(async () => {
     if ((await life.life.record()).currentJob === null)
       await startFailback(life.context, life.orchestrations, { item, syncsFirst: true });
   });
@@ -130,7 +115,7 @@ describe('death at a fault point of a failback from Azure', () => {
       await life.life.api.runner.run();
       const { fault, passed } = deathAt(n);
       life.life.fault = fault;
-      await survive(async () => {
+      await repeatAfterDeath(async () => {
         const found = await findJob(life.storage.jobs, job.id);
         if (!found?.cancelRequestedAt) await cancelJob(life.context, life.orchestrations, job.id);
       });

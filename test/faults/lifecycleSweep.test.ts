@@ -7,11 +7,10 @@ import { disableProtection } from '../../lib/protection/disable.ts';
 import { repairReplication } from '../../lib/protection/resyncRequest.ts';
 import { startScrub } from '../../lib/protection/scrub.ts';
 import { findItem } from '../../lib/protection/itemStore.ts';
+import { deathAt, repeatAfterDeath } from '../support/deaths.ts';
 import { item, Lifecycle } from '../support/lifecycle.ts';
 import { hourMs, minuteMs } from '../support/manualClock.ts';
 import { eventLoopTurn } from '../support/eventLoop.ts';
-
-class SimulatedDeath extends Error {}
 
 interface Life {
   passed: string[];
@@ -22,29 +21,12 @@ interface Life {
 
 /** The whole life, with a death at the n-th fault point (0 = none). */
 async function live(n: number): Promise<Life> {
-  const passed: string[] = [];
+  const { fault, passed } = deathAt(n);
   const lifecycle = await Lifecycle.create({ policy: { recoveryPointHistoryHours: 1 } });
   const { source, storage } = lifecycle;
   const { orchestrations } = lifecycle.api.context;
-  lifecycle.fault = (name) => {
-    passed.push(name);
-    if (passed.length === n) throw new SimulatedDeath(`${name} (${n})`);
-  };
-  /** Repeats a step as its caller would after a lost answer; a restarted process goes on with what was begun. */
-  const survive = async (step: () => Promise<unknown>): Promise<void> => {
-    for (let tries = 0; tries < 4; tries++) {
-      try {
-        await step();
-        return;
-      } catch (error) {
-        const isDeath =
-          error instanceof SimulatedDeath ||
-          (error instanceof Error && error.message.includes('Something unexpected'));
-        if (!isDeath) throw error;
-      }
-    }
-  };
-  const settle = () => survive(() => lifecycle.settle());
+  lifecycle.fault = fault;
+  const settle = () => repeatAfterDeath(() => lifecycle.settle());
   const minute = async () => {
     lifecycle.clock.advance(minuteMs);
     await settle();
@@ -60,7 +42,7 @@ async function live(n: number): Promise<Life> {
   };
   /** Asks for a job unless it runs, or is over, already: its caller looks before it repeats. */
   const ask = (kind: string, request: () => Promise<unknown>) =>
-    survive(async () => {
+    repeatAfterDeath(async () => {
       const record = await findItem(storage.items, item);
       const running = (await lifecycle.jobs()).find(
         (job) => job.kind === kind && job.id === record?.currentJob,
@@ -70,7 +52,7 @@ async function live(n: number): Promise<Life> {
 
   await ask('enableProtection', () => lifecycle.enable());
   await minute();
-  await survive(() => source.copyDisks('2026-03-25T08:00:00.000Z'));
+  await repeatAfterDeath(() => source.copyDisks('2026-03-25T08:00:00.000Z'));
   await minute();
   await source.cycle();
   await merged();
@@ -82,7 +64,7 @@ async function live(n: number): Promise<Life> {
 
   await ask('scrub', () => startScrub(lifecycle.context, orchestrations, item));
   await minute();
-  await survive(async () => {
+  await repeatAfterDeath(async () => {
     if ((await source.assignment()).scrub?.cycle === null) await source.scrubCycle();
   });
   await merged();
@@ -92,15 +74,15 @@ async function live(n: number): Promise<Life> {
   await lifecycle.reportInventory();
   await ask('addDisk', () => addDisk(lifecycle.context, orchestrations, item, 'extra'));
   await minute();
-  await survive(() => source.copyDisks());
+  await repeatAfterDeath(() => source.copyDisks());
   await source.cycle();
   await merged();
 
   source.resize('data', 2 ** 21);
-  await survive(() => growDisk(lifecycle.context, item, 'data', 2 ** 21));
+  await repeatAfterDeath(() => growDisk(lifecycle.context, item, 'data', 2 ** 21));
   await source.cycle();
   await merged();
-  await survive(() => removeDisk(lifecycle.context, item, 'extra'));
+  await repeatAfterDeath(() => removeDisk(lifecycle.context, item, 'extra'));
   await source.cycle();
   await merged();
   const cycles = await lifecycle.verifiedCycles();
@@ -108,7 +90,7 @@ async function live(n: number): Promise<Life> {
   // A job that is cancelled, and points that are pruned.
   await ask('resynchronize', () => repairReplication(lifecycle.context, orchestrations, item));
   const running = (await lifecycle.record()).currentJob;
-  if (running) await survive(() => cancelJob(lifecycle.context, orchestrations, running));
+  if (running) await repeatAfterDeath(() => cancelJob(lifecycle.context, orchestrations, running));
   await minute();
   lifecycle.clock.advance(2 * hourMs);
   await settle();

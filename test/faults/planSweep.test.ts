@@ -6,7 +6,7 @@ import type { PlanVerb } from '../../lib/jobs/planRun.ts';
 import { listJobs } from '../../lib/jobs/jobStore.ts';
 import { cancelJob, resumeJob } from '../../lib/protection/jobControl.ts';
 import { sweepOrphans } from '../../lib/recovery/sweep.ts';
-import { SimulatedDeath } from '../support/deaths.ts';
+import { SimulatedDeath, repeatAfterDeath } from '../support/deaths.ts';
 import { PlanLife, action } from '../support/planLife.ts';
 import type { Group } from '../support/planLife.ts';
 import { eventLoopTurn } from '../support/eventLoop.ts';
@@ -31,10 +31,6 @@ const groups: Group[] = [
   },
 ];
 
-const isDeath = (error: unknown): boolean =>
-  error instanceof SimulatedDeath ||
-  (error instanceof Error && error.message.includes('Something unexpected'));
-
 class MortalPlan {
   readonly life: PlanLife;
   readonly passed: string[] = [];
@@ -55,17 +51,6 @@ class MortalPlan {
     return mortal;
   }
 
-  async survive(step: () => Promise<unknown>): Promise<void> {
-    for (let tries = 0; tries < 4; tries++) {
-      try {
-        await step();
-        return;
-      } catch (error) {
-        if (!isDeath(error)) throw error;
-      }
-    }
-  }
-
   /** Asks for the verb unless it runs already, or has run: its caller looks before it repeats. */
   async run(
     verb: PlanVerb,
@@ -73,19 +58,19 @@ class MortalPlan {
     during: () => Promise<unknown> = async () => undefined,
   ): Promise<void> {
     const before = (await this.life.jobsOf(kind)).length;
-    await this.survive(async () => {
+    await repeatAfterDeath(async () => {
       const jobs = await this.life.jobsOf(kind);
       if (jobs.length > before && (await this.life.plan()).lastJob === jobs.at(-1)!.id) return;
       await this.life.start(verb);
     });
     for (let second = 0; second < 300; second++) {
-      await this.survive(() => this.life.second());
-      if (second % 10 === 9) await this.survive(() => this.life.settle());
-      await this.survive(during);
+      await repeatAfterDeath(() => this.life.second());
+      if (second % 10 === 9) await repeatAfterDeath(() => this.life.settle());
+      await repeatAfterDeath(during);
       if ((await this.life.plan()).currentJob === null) break;
     }
     expect((await this.life.plan()).currentJob).toBeNull();
-    await this.survive(() => this.life.settle());
+    await repeatAfterDeath(() => this.life.settle());
   }
 
   /** The last job of the plan. */

@@ -14,13 +14,9 @@ import { startTestCleanup, startTestFailover } from '../../lib/recovery/testFail
 import { replicaName } from '../../lib/replication/names.ts';
 import type { JobRecord } from '../../lib/jobs/job.ts';
 import { patternBytes } from '../contract/outcomes.ts';
-import { SimulatedDeath, deathAt } from '../support/deaths.ts';
+import { deathAt, repeatAfterDeath } from '../support/deaths.ts';
 import { RecoveryLife, item } from '../support/recoveryLife.ts';
 import { eventLoopTurn } from '../support/eventLoop.ts';
-
-const isDeath = (error: unknown): boolean =>
-  error instanceof SimulatedDeath ||
-  (error instanceof Error && error.message.includes('Something unexpected'));
 
 class MortalLife {
   readonly life: RecoveryLife;
@@ -38,20 +34,9 @@ class MortalLife {
     return new MortalLife(life, passed);
   }
 
-  async survive(step: () => Promise<unknown>): Promise<void> {
-    for (let tries = 0; tries < 4; tries++) {
-      try {
-        await step();
-        return;
-      } catch (error) {
-        if (!isDeath(error)) throw error;
-      }
-    }
-  }
-
   /** Asks for a job unless it runs already: its caller looks before it repeats. */
   async ask(kind: string, request: () => Promise<JobRecord>): Promise<void> {
-    await this.survive(async () => {
+    await repeatAfterDeath(async () => {
       const { currentJob } = await this.life.life.record();
       const running = (await this.life.life.jobs()).find((job) => job.kind === kind && job.id === currentJob);
       if (!running) await request();
@@ -62,12 +47,14 @@ class MortalLife {
   async rest(during: () => Promise<unknown> = async () => undefined): Promise<void> {
     for (let second = 0; second < 240; second++) {
       this.life.life.clock.advance(second % 60 === 59 ? 60_000 : 1000);
-      await this.survive(() => (second % 10 === 9 ? this.life.settle() : this.life.life.api.runner.run()));
-      await this.survive(during);
+      await repeatAfterDeath(() =>
+        second % 10 === 9 ? this.life.settle() : this.life.life.api.runner.run(),
+      );
+      await repeatAfterDeath(during);
       if ((await this.life.life.record()).currentJob === null) break;
     }
     expect((await this.life.life.record()).currentJob).toBeNull();
-    await this.survive(() => this.life.settle());
+    await repeatAfterDeath(() => this.life.settle());
   }
 }
 
@@ -137,11 +124,11 @@ async function circle(n: number): Promise<MortalLife> {
   await mortal.ask('reverseReplication', () => startReverse(context, orchestrations, item));
   await mortal.rest();
   life.life.source.continueFrom(await life.life.source.assignment());
-  await mortal.survive(() => life.cycle());
+  await repeatAfterDeath(() => life.cycle());
   // A drain that died is on the ladder of retries, as after any failure.
   for (let minute = 0; minute < 3; minute++) {
     life.life.clock.advance(60_000);
-    await mortal.survive(() => life.settle());
+    await repeatAfterDeath(() => life.settle());
   }
   for (const disk of life.life.source.disks.keys())
     expect(await life.replicaDigest(disk)).toBe(life.sourceDigest(disk));

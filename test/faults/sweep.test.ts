@@ -9,37 +9,9 @@ import { replicaName } from '../../lib/replication/names.ts';
 import { azureStorage, type AzureStorage } from '../../lib/storage/azure/index.ts';
 import { startAzurite, type RunningAzurite } from '../support/azurite.ts';
 import { copyingService } from '../support/copyingService.ts';
+import { deathAt, survive } from '../support/deaths.ts';
 import { ProtectedVm } from '../support/protectedVm.ts';
 import { startStorageProxy, type StorageProxy } from '../support/storageProxy.ts';
-
-class SimulatedDeath extends Error {}
-
-/** Dies at the n-th fault point of the process (0 = never); counts what it passed. */
-function deathAt(n: number): { fault: (name: string) => void; passed: string[] } {
-  const passed: string[] = [];
-  return {
-    passed,
-    fault: (name) => {
-      passed.push(name);
-      if (passed.length === n) throw new SimulatedDeath(`${name} (${n})`);
-    },
-  };
-}
-
-/** Repeats a step as a restarted process would, until it gets through. */
-async function survive(
-  context: ReplicationContext,
-  step: (context: ReplicationContext) => Promise<unknown>,
-): Promise<void> {
-  for (;;) {
-    try {
-      await step(context);
-      return;
-    } catch (error) {
-      if (!(error instanceof SimulatedDeath)) throw error;
-    }
-  }
-}
 
 /** A write that is copied, one that is carried and one that is cleared, on the first of two disks. */
 function mixedWrites(value: number): HrlWrite[][] {
@@ -68,14 +40,14 @@ async function live(n: number): Promise<Life> {
   const queued = vm.cutCycle(6);
   await vm.upload(...queued);
   Object.assign(vm.context, { fault });
-  await survive(context, () => vm.complete({ pointInTime: '2026-01-01T00:00:00.000Z' }));
-  await survive(context, () => drainItem(context, vm.item));
+  await survive(() => vm.complete({ pointInTime: '2026-01-01T00:00:00.000Z' }));
+  await survive(() => drainItem(context, vm.item));
   const second = vm.cutCycle(mixedWrites(0x77));
   const broken = { ...second[0]!, bytes: second[0]!.bytes.slice(0, -1) };
   await vm.upload(...queued, broken, second[1]!);
-  await survive(context, () => drainItem(context, vm.item));
+  await survive(() => drainItem(context, vm.item));
   await vm.upload(second[0]!, ...vm.cutCycle(6));
-  await survive(context, () => drainItem(context, vm.item));
+  await survive(() => drainItem(context, vm.item));
   return { vm, passed };
 }
 
@@ -149,7 +121,7 @@ describe('death at a fault point, on Azurite with copies inside the service', ()
     const vm = new ProtectedVm({ diskSizes: [2 ** 20, 100 * 512], storage, item: `sweep-${n}` });
     await vm.protect();
     await vm.upload(...vm.cutCycle(mixedWrites(0x55)));
-    await survive({ ...vm.context, fault }, (context) => drainItem(context, vm.item));
+    await survive(() => drainItem({ ...vm.context, fault }, vm.item));
     return { vm, passed };
   }
 

@@ -14,9 +14,8 @@ import { repairReplication } from '../../lib/protection/resyncRequest.ts';
 import { startScrub } from '../../lib/protection/scrub.ts';
 import { item, Lifecycle } from '../support/lifecycle.ts';
 import { hourMs, minuteMs } from '../support/manualClock.ts';
+import { SimulatedDeath } from '../support/deaths.ts';
 import { eventLoopTurn } from '../support/eventLoop.ts';
-
-class SimulatedDeath extends Error {}
 
 const actions = [
   'enable',

@@ -24,3 +24,19 @@ export async function survive<T>(step: () => Promise<T>): Promise<T> {
     }
   }
 }
+
+/** The API answers with this when its process "dies" in a request. */
+const answerOfDeath = 'Something unexpected';
+
+/** Repeats a step as its caller would after a lost answer, at most four times; a death that the API answered counts as one. */
+export async function repeatAfterDeath(step: () => Promise<unknown>): Promise<void> {
+  for (let tries = 0; tries < 4; tries++) {
+    try {
+      await step();
+      return;
+    } catch (error) {
+      const isAnswered = error instanceof Error && error.message.includes(answerOfDeath);
+      if (!(error instanceof SimulatedDeath) && !isAnswered) throw error;
+    }
+  }
+}
