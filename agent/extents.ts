@@ -1,5 +1,6 @@
 // Changed ranges of a disk: joining them, reading them from JSON, reading their bytes. Extents are half-open byte
 // ranges in whole sectors.
+import { makeReadBuffer } from '../lib/disk/readBuffer.ts';
 import { readReusing, type RandomAccessSource } from '../lib/disk/source.ts';
 import type { HrlTotals, HrlWrite } from '../lib/hrl/writer.ts';
 import type { ByteRange } from '../lib/storage/ports.ts';
@@ -122,12 +123,12 @@ export async function* readExtents(
   const groups = groupPieces(extents);
   const ahead: Promise<LoadedGroup>[] = [];
   // One for each read in flight, and one for the group that the caller works on.
-  const buffers = Array.from({ length: readsAhead + 1 }, () => new Uint8Array(maxEntryBytes));
+  const buffers = Array.from({ length: readsAhead + 1 }, () => makeReadBuffer(maxEntryBytes));
   const fill = (): void => {
     while (ahead.length < readsAhead) {
       const next = groups.next();
       if (next.done === true) return;
-      const buffer = buffers.shift() ?? new Uint8Array(maxEntryBytes);
+      const buffer = buffers.shift() ?? makeReadBuffer(maxEntryBytes);
       buffers.push(buffer);
       const loading = loadGroup(source, next.value, buffer);
       // Thrown when its turn comes, not as unhandled before.

@@ -8,7 +8,7 @@ import type { StreamDigest } from './streamDigest.ts';
 
 /** Large enough that handing one over costs nothing beside its bytes, small enough to stay in the processor's cache. */
 const bufferBytes = 1024 * 1024;
-/** All are in use only when hashing or the disk cannot follow. */
+/** At most; more than a few are in use only when hashing or the disk cannot follow. */
 const bufferCount = 16;
 
 /** What a thread can read while this one goes on. */
@@ -29,8 +29,11 @@ export interface ExpectedLog {
 export class HashingSink implements HrlSink {
   readonly #file: LogFile;
   readonly #expected: ExpectedLog | undefined;
-  readonly #busy: Promise<SharedBytes>[] = [];
+  /** The last is taken first: it may still be in the processor's cache. */
+  readonly #free: SharedBytes[] = [];
+  readonly #busy = new Set<Promise<void>>();
   #unmadeBuffers = bufferCount;
+  #failure: { error: unknown } | undefined;
   #buffer: SharedBytes | undefined;
   #filledBytes = 0;
   #endBytes = headerSizeBytes;
@@ -48,6 +51,7 @@ export class HashingSink implements HrlSink {
 
   /** Takes a copy of the data, or writes it before the promise resolves. A failure may be thrown by a later call. */
   async write(offsetBytes: number, data: Uint8Array): Promise<void> {
+    if (this.#failure !== undefined) throw this.#failure.error;
     if (offsetBytes === 0) return this.#writeHeader(data);
     for (let done = 0; done < data.length;) {
       this.#buffer ??= await this.#takeBuffer();
@@ -68,18 +72,24 @@ export class HashingSink implements HrlSink {
   async #writeHeader(header: Uint8Array): Promise<void> {
     this.#startBuffer();
     await Promise.all(this.#busy);
+    if (this.#failure !== undefined) throw this.#failure.error;
     const expected = this.#expected?.header;
     this.#isExpectedHeader = expected !== undefined && Buffer.compare(header, expected) === 0;
     await this.#file.write(0, header);
   }
 
-  /** A new one while there are few, so that a short log needs little; then the one that is in use for longest. */
+  /** A new one only while there are few and all are in use, so that a short log needs little. */
   async #takeBuffer(): Promise<SharedBytes> {
-    if (this.#unmadeBuffers > 0) {
-      this.#unmadeBuffers--;
-      return sharedBytes(bufferBytes);
+    for (;;) {
+      if (this.#failure !== undefined) throw this.#failure.error;
+      const free = this.#free.pop();
+      if (free !== undefined) return free;
+      if (this.#unmadeBuffers > 0) {
+        this.#unmadeBuffers--;
+        return sharedBytes(bufferBytes);
+      }
+      await Promise.race(this.#busy);
     }
-    return (await this.#busy.shift()) ?? sharedBytes(bufferBytes);
   }
 
   #startBuffer(): void {
@@ -91,9 +101,12 @@ export class HashingSink implements HrlSink {
     this.#filledBytes = 0;
     this.#buffer = undefined;
     const written = this.#file.write(offsetBytes, data);
-    const done = Promise.all([written, this.#expected?.digest.update(data)]).then(() => buffer);
-    // A failure is thrown by a later call, which awaits it.
-    done.catch(() => undefined);
-    this.#busy.push(done);
+    const done: Promise<void> = Promise.all([written, this.#expected?.digest.update(data)])
+      .then(
+        () => void this.#free.push(buffer),
+        (error: unknown) => void (this.#failure ??= { error }),
+      )
+      .finally(() => this.#busy.delete(done));
+    this.#busy.add(done);
   }
 }

@@ -59,10 +59,16 @@ export class ImageDisk implements DiskReader {
   }
 
   async read(offsetBytes: number, lengthBytes: number): Promise<Uint8Array> {
-    const range = { offsetBytes, lengthBytes };
-    requireInside(this.#layout.link.location, range, this.sizeBytes);
-    if (lengthBytes === 0) return Buffer.alloc(0);
+    requireInside(this.#layout.link.location, { offsetBytes, lengthBytes }, this.sizeBytes);
     const bytes = Buffer.allocUnsafe(lengthBytes);
+    await this.readInto(offsetBytes, bytes);
+    return bytes;
+  }
+
+  async readInto(offsetBytes: number, bytes: Uint8Array): Promise<void> {
+    const range = { offsetBytes, lengthBytes: bytes.length };
+    requireInside(this.#layout.link.location, range, this.sizeBytes);
+    if (bytes.length === 0) return;
     const groups = new Map<number | 'parent', Placement[]>();
     const reads: Promise<void>[] = [];
     const flush = (key: number | 'parent'): void => {
@@ -87,11 +93,10 @@ export class ImageDisk implements DiskReader {
     // All of them, even when one fails: nobody writes into the buffer, or reads a closed file, after this.
     const failed = (await Promise.allSettled(reads)).find((result) => result.status === 'rejected');
     if (failed) throw failed.reason;
-    return bytes;
   }
 
   /** Reads the pieces, which lie in one place at one distance, and puts each where it belongs. */
-  async #readGroup(group: readonly Placement[], bytes: Buffer, originBytes: number): Promise<void> {
+  async #readGroup(group: readonly Placement[], bytes: Uint8Array, originBytes: number): Promise<void> {
     const [first] = group;
     const last = group.at(-1);
     if (!first || !last) return;

@@ -6,6 +6,7 @@
 import type { FileHandle } from 'node:fs/promises';
 import { EarlySync } from '../../agent/earlySync.ts';
 import { writeFully, writeFullySync } from '../../agent/fileWrite.ts';
+import { makeReadBuffer } from '../../lib/disk/readBuffer.ts';
 import { readReusing, type RandomAccessSource } from '../../lib/disk/source.ts';
 import { planLogReads, type LogRead } from '../../lib/merge/logReads.ts';
 import type { Segments } from '../../lib/merge/segments.ts';
@@ -74,7 +75,7 @@ async function* loadReads(
   segments: Segments,
 ): AsyncGenerator<LoadedRead, void, undefined> {
   const reads = planLogReads(segments, readBytes);
-  const buffers = [new Uint8Array(readBytes), new Uint8Array(readBytes)] as const;
+  const buffers = [makeReadBuffer(readBytes), makeReadBuffer(readBytes)] as const;
   let turn = 0;
   const loadNext = async (): Promise<LoadedRead | undefined> => {
     const next = reads.next();

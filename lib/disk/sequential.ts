@@ -1,5 +1,6 @@
 // One pass over a source from front to back, with the next read always in flight while the caller works on this
 // one. At most two chunks are in memory.
+import { makeReadBuffer } from './readBuffer.ts';
 import { readReusing, type RandomAccessSource } from './source.ts';
 
 /** A piece of the source in order. */
@@ -19,7 +20,7 @@ export async function* readSequentially(
 ): AsyncGenerator<SequentialChunk, void, undefined> {
   // For the chunk that the caller works on, and the one that is being read.
   const bufferBytes = isReusing && source.readInto !== undefined ? Math.min(chunkBytes, source.sizeBytes) : 0;
-  let [buffer, spare] = [new Uint8Array(bufferBytes), new Uint8Array(bufferBytes)];
+  let [buffer, spare] = [makeReadBuffer(bufferBytes), makeReadBuffer(bufferBytes)];
   const readAt = (offsetBytes: number): Promise<Uint8Array> => {
     const lengthBytes = Math.min(chunkBytes, source.sizeBytes - offsetBytes);
     if (!isReusing) return source.read(offsetBytes, lengthBytes);

@@ -1,6 +1,7 @@
 // A run of a log's bytes in a scratch file, between the check that has read them and the merge. Each chunk has a checksum
 // that stays in memory: what comes back is what went in, or an error.
 import { crc32 } from 'node:zlib';
+import { makeReadBuffer } from '../disk/readBuffer.ts';
 import type { ScratchFile } from './scratch.ts';
 
 /** Has one checksum: short enough for small reads, long enough that a request to the file costs little beside it. */
@@ -43,7 +44,7 @@ export class CheckedSpool {
   /** Fills `target` with bytes that are kept. Throws when the file does, and when it holds anything else. */
   async readInto(offsetBytes: number, target: Uint8Array): Promise<void> {
     const endBytes = offsetBytes + target.length;
-    const buffer = this.#buffers.pop() ?? new Uint8Array(chunksAtOnce * chunkBytes);
+    const buffer = this.#buffers.pop() ?? makeReadBuffer(chunksAtOnce * chunkBytes);
     for (let first = this.#chunkAt(offsetBytes); this.#startOf(first) < endBytes; first += chunksAtOnce) {
       const startBytes = this.#startOf(first);
       const bytes = buffer.subarray(0, this.#startOf(first + chunksAtOnce) - startBytes);

@@ -1,19 +1,29 @@
 // Digests of a whole disk in a file: a header, then the records of the coarse blocks in order. The SHA-256 of the file is kept
-// beside it by whoever owns it: a file that is not whole is worth nothing.
+// beside it by whoever owns it: a file that is not whole is worth nothing. The header has the secret that the digests are made
+// with, which goes on from file to file; nobody else may read it.
 import { createHash, type Hash } from 'node:crypto';
 import { open, type FileHandle } from 'node:fs/promises';
 import { LifeboatError } from '../../../lib/errors.ts';
 import { readError, writeError } from '../../fileErrors.ts';
 import { writeFully } from '../../fileWrite.ts';
-import { coarseBytes, recordBytes } from './hashStripe.ts';
+import { coarseBytes, keyBytes, recordBytes } from './hashStripe.ts';
 
-const magic = 'lifeboat scan 1\n';
-const headerBytes = 24;
+/** Another number for another meaning of the bytes: files of an earlier one are worth nothing. */
+const magic = 'lifeboat scan 2\n';
+const keyOffsetBytes = magic.length + 8;
+const headerBytes = keyOffsetBytes + keyBytes;
 
-function headerOf(diskSizeBytes: number): Buffer {
+/** What a file says of itself. */
+export interface DigestHeader {
+  diskSizeBytes: number;
+  key: Uint8Array;
+}
+
+function encodeHeader({ diskSizeBytes, key }: DigestHeader): Buffer {
   const header = Buffer.alloc(headerBytes);
   header.write(magic, 'latin1');
   header.writeBigUInt64LE(BigInt(diskSizeBytes), magic.length);
+  header.set(key, keyOffsetBytes);
   return header;
 }
 
@@ -30,6 +40,7 @@ export class DigestReader implements AsyncDisposable {
   readonly #handle: FileHandle;
   readonly #endBytes: number;
   readonly #hash: Hash = createHash('sha256');
+  #key: Uint8Array = Buffer.alloc(keyBytes);
   #position = headerBytes;
 
   private constructor(path: string, handle: FileHandle, endBytes: number) {
@@ -46,14 +57,20 @@ export class DigestReader implements AsyncDisposable {
     const reader = new DigestReader(path, handle, endBytes);
     try {
       const header = await reader.#read(0, headerBytes);
+      reader.#key = header.subarray(keyOffsetBytes);
       const { size } = await handle.stat();
-      if (!header.equals(headerOf(diskSizeBytes)) || size !== endBytes)
-        throw lost(path, `is not of a disk of ${diskSizeBytes} bytes`);
+      if (!header.equals(encodeHeader({ diskSizeBytes, key: reader.#key })) || size !== endBytes)
+        throw lost(path, `is not of a disk of ${diskSizeBytes} bytes, or of another version of Lifeboat`);
       return reader;
     } catch (error) {
       await handle.close();
       throw error;
     }
+  }
+
+  /** What the digests were made with. */
+  get key(): Uint8Array {
+    return this.#key;
   }
 
   /** The next records, as many bytes of them. Behind the last one they are those of zeros: the disk has grown since. */
@@ -104,10 +121,10 @@ export class DigestWriter implements AsyncDisposable {
     this.#handle = handle;
   }
 
-  static async create(path: string, diskSizeBytes: number): Promise<DigestWriter> {
+  static async create(path: string, header: DigestHeader): Promise<DigestWriter> {
     try {
-      const writer = new DigestWriter(path, await open(path, 'w'));
-      await writer.append(headerOf(diskSizeBytes));
+      const writer = new DigestWriter(path, await open(path, 'w', 0o600));
+      await writer.append(encodeHeader(header));
       return writer;
     } catch (error) {
       throw unwritable(error, path);

@@ -1,24 +1,26 @@
-// Worker threads that digest stripes. They are started from the text of a function, so that the command stays one file.
-import { hash } from 'node:crypto';
+// Worker threads that digest stripes. They are started from the text of functions, so that the command stays one file.
 import { Worker } from 'node:worker_threads';
-import { coarseBytes, hashStripe, type HashedStripe } from './hashStripe.ts';
+import { hashStripe, type HashedStripe } from './hashStripe.ts';
+import { makeStripeDigests } from './stripeDigests.ts';
 
-interface Job {
+/** One stripe for the pool. */
+export interface StripeJob {
+  /** Secret of the disk's digests. */
+  key: Uint8Array;
+  /** Nobody changes them before the answer. */
   bytes: Uint8Array;
+  /** Records of the state before. */
   older: Uint8Array | undefined;
 }
 
 type WorkerAnswer = HashedStripe | { error: string };
 
-/** Runs in the worker: `hashStripe` is the function above, as text. */
-function workerMain(stripe: typeof hashStripe, coarse: number): void {
-  const { hash: digest } = process.getBuiltinModule('node:crypto');
+/** Runs in the worker: the arguments are the functions of those names, as text. */
+function workerMain(stripe: typeof hashStripe, makeDigests: typeof makeStripeDigests): void {
   const { parentPort } = process.getBuiltinModule('node:worker_threads');
-  const zeros = new Uint8Array(coarse);
-  const sha256 = (bytes: Uint8Array): Uint8Array => digest('sha256', bytes, 'buffer');
-  parentPort?.on('message', ({ bytes, older }: Job) => {
+  parentPort?.on('message', ({ key, bytes, older }: StripeJob) => {
     try {
-      const answer = stripe(sha256, zeros, bytes, older);
+      const answer = stripe(makeDigests(key), bytes, older);
       parentPort.postMessage(answer, [
         answer.records.buffer as ArrayBuffer,
         answer.changed.buffer as ArrayBuffer,
@@ -37,25 +39,21 @@ interface Lane {
 /** Digests stripes in `workers` threads, or in this one when there are none. `close` ends the threads. */
 export class HashPool implements AsyncDisposable {
   readonly #lanes: Lane[];
-  readonly #zeros = new Uint8Array(coarseBytes);
 
   constructor(workers = 2) {
     this.#lanes = Array.from({ length: workers }, () => startLane());
   }
 
-  /** The bytes are handed over: the caller may not use them any more. Answers come in any order between calls. */
-  async digest(bytes: Uint8Array, older: Uint8Array | undefined): Promise<HashedStripe> {
+  /** Answers come in any order between calls. Bytes in shared memory are read where they are, others are copied. */
+  async digest(job: StripeJob): Promise<HashedStripe> {
     const lane = this.#lanes.reduce<Lane | undefined>(
       (least, each) => (least === undefined || each.waiting.length < least.waiting.length ? each : least),
       undefined,
     );
-    if (lane === undefined)
-      return hashStripe((part) => hash('sha256', part, 'buffer'), this.#zeros, bytes, older);
+    if (lane === undefined) return hashStripe(makeStripeDigests(job.key), job.bytes, job.older);
     return new Promise((resolve, reject) => {
       lane.waiting.push({ resolve, reject });
-      // A view of a pooled buffer cannot be handed over alone; readers give buffers of their own for stripes.
-      const isWhole = bytes.byteLength === bytes.buffer.byteLength;
-      lane.worker.postMessage({ bytes, older }, isWhole ? [bytes.buffer as ArrayBuffer] : []);
+      lane.worker.postMessage(job);
     });
   }
 
@@ -69,7 +67,7 @@ export class HashPool implements AsyncDisposable {
 }
 
 function startLane(): Lane {
-  const code = `(${workerMain.toString()})(${hashStripe.toString()}, ${coarseBytes});`;
+  const code = `(${workerMain.toString()})(${hashStripe.toString()}, ${makeStripeDigests.toString()});`;
   const worker = new Worker(code, { eval: true, execArgv: [] });
   // An idle pool keeps no process alive.
   worker.unref();

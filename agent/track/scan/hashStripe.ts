@@ -1,41 +1,49 @@
 // Digests of one stripe of a disk, and which of its 4 KiB blocks are not what the older digests say. This function runs in
 // worker threads from its own text, so it uses nothing but its arguments.
 
-/** A stripe is what is read at once; a record is of one coarse block: its SHA-256, then 16 bytes for each fine block. */
-export const stripeBytes = 4 * 1024 * 1024;
+/** A stripe is what is read at once; a record is of one coarse block: its digest, then one for each fine block. */
+export const stripeBytes = 2 * 1024 * 1024;
 export const coarseBytes = 64 * 1024;
 export const fineBytes = 4096;
-export const recordBytes = 32 + (coarseBytes / fineBytes) * 16;
+/** Of every digest. */
+const digestBytes = 16;
+export const recordBytes = digestBytes + (coarseBytes / fineBytes) * digestBytes;
+export const keyBytes = 16;
 
 export interface HashedStripe {
-  /** A record for each coarse block that the stripe has. All zeros in a record or a fine digest: the block is zeros. */
+  /** A record for each coarse block that the stripe has. All zeros in a record or a digest: the block is zeros. */
   records: Uint8Array;
   /** One byte a fine block: 1 = changed; without older digests: 1 = not zeros. */
   changed: Uint8Array;
 }
 
-/**
- * `sha256` digests bytes. Without `older` every digest is taken; with it, the fine ones only where the coarse one differs.
- * `zeros` has 64 KiB of zeros.
- */
+/** What the digests are made with: both return 16 bytes at least. */
+export interface StripeDigests {
+  coarse: (bytes: Uint8Array) => Uint8Array;
+  fine: (bytes: Uint8Array) => Uint8Array;
+  /** A coarse block of them. */
+  zeros: Uint8Array;
+}
+
+/** Without `older` every digest is taken; with it, the fine ones only where the coarse one differs. */
 export function hashStripe(
-  sha256: (bytes: Uint8Array) => Uint8Array,
-  zeros: Uint8Array,
+  digests: StripeDigests,
   bytes: Uint8Array,
   older: Uint8Array | undefined,
 ): HashedStripe {
-  const [coarse, fine, digestSize, shortSize] = [65536, 4096, 32, 16];
-  const recordSize = digestSize + (coarse / fine) * shortSize;
+  const [coarse, fine, digestSize] = [65536, 4096, 16];
+  const recordSize = digestSize + (coarse / fine) * digestSize;
   const blocks = Math.ceil(bytes.length / coarse);
   const records = new Uint8Array(blocks * recordSize);
   const changed = new Uint8Array(Math.ceil(bytes.length / fine));
-  const isZero = (part: Uint8Array): boolean => Buffer.compare(part, zeros.subarray(0, part.length)) === 0;
+  const isZero = (part: Uint8Array): boolean =>
+    Buffer.compare(part, digests.zeros.subarray(0, part.length)) === 0;
   for (let block = 0; block < blocks; block++) {
     const part = bytes.subarray(block * coarse, Math.min((block + 1) * coarse, bytes.length));
     const record = records.subarray(block * recordSize, (block + 1) * recordSize);
     const before = older?.subarray(block * recordSize, (block + 1) * recordSize);
     const isHole = isZero(part);
-    if (!isHole) record.set(sha256(part), 0);
+    if (!isHole) record.set(digests.coarse(part).subarray(0, digestSize), 0);
     if (before && Buffer.compare(record.subarray(0, digestSize), before.subarray(0, digestSize)) === 0) {
       record.set(before, 0);
       continue;
@@ -43,11 +51,11 @@ export function hashStripe(
     if (isHole && !before) continue;
     for (let index = 0; index * fine < part.length; index++) {
       const piece = part.subarray(index * fine, Math.min((index + 1) * fine, part.length));
-      const at = digestSize + index * shortSize;
+      const at = digestSize + index * digestSize;
       const isEmpty = isHole || isZero(piece);
-      if (!isEmpty) record.set(sha256(piece).subarray(0, shortSize), at);
+      if (!isEmpty) record.set(digests.fine(piece).subarray(0, digestSize), at);
       const isSame = before
-        ? Buffer.compare(record.subarray(at, at + shortSize), before.subarray(at, at + shortSize)) === 0
+        ? Buffer.compare(record.subarray(at, at + digestSize), before.subarray(at, at + digestSize)) === 0
         : isEmpty;
       if (!isSame) changed[(block * coarse) / fine + index] = 1;
     }

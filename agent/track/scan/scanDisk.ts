@@ -1,14 +1,24 @@
 // One pass over a frozen disk: its digests into a new file, and the blocks that are not as the older file says. Reading, the
 // digests in their threads, and writing overlap; results are taken in the order of the disk.
+import { randomBytes } from 'node:crypto';
+import { makeSharedReadBuffer } from '../../../lib/disk/readBuffer.ts';
+import { readReusing } from '../../../lib/disk/source.ts';
 import { LifeboatError } from '../../../lib/errors.ts';
 import type { ByteRange } from '../../../lib/storage/ports.ts';
 import type { DiskReader } from '../../disk/reader.ts';
 import { DigestReader, DigestWriter } from './digestFile.ts';
 import type { HashPool } from './hashPool.ts';
-import { coarseBytes, fineBytes, recordBytes, stripeBytes, type HashedStripe } from './hashStripe.ts';
+import {
+  coarseBytes,
+  fineBytes,
+  keyBytes,
+  recordBytes,
+  stripeBytes,
+  type HashedStripe,
+} from './hashStripe.ts';
 
 /** Stripes on their way at once: two for each thread keep it busy while the next are read. */
-const stripesAhead = 6;
+const stripesAhead = 4;
 const allocationWindowBytes = 256 * stripeBytes;
 
 export interface ScanOptions {
@@ -69,17 +79,31 @@ class ExtentBuilder {
   }
 }
 
-/** Reads a stripe and has it digested. */
-async function stripeOf(
-  { reader, pool }: ScanOptions,
-  range: ByteRange,
-  isHole: boolean,
-  older: Uint8Array | undefined,
-): Promise<HashedStripe> {
-  const bytes = isHole
-    ? new Uint8Array(range.lengthBytes)
-    : await reader.read(range.offsetBytes, range.lengthBytes);
-  return pool.digest(bytes, older);
+/** Reads stripes and has them digested, in buffers that are used again: making one costs as much as reading into it. */
+class StripeScanner {
+  readonly #reader: DiskReader;
+  readonly #pool: HashPool;
+  readonly #key: Uint8Array;
+  readonly #freeBuffers: Uint8Array<SharedArrayBuffer>[] = [];
+
+  constructor({ reader, pool }: ScanOptions, key: Uint8Array) {
+    this.#reader = reader;
+    this.#pool = pool;
+    this.#key = key;
+  }
+
+  async scan(range: ByteRange, isHole: boolean, older: Uint8Array | undefined): Promise<HashedStripe> {
+    const { offsetBytes, lengthBytes } = range;
+    const buffer = this.#freeBuffers.pop() ?? makeSharedReadBuffer(stripeBytes);
+    try {
+      const bytes = isHole
+        ? buffer.subarray(0, lengthBytes).fill(0)
+        : await readReusing(this.#reader, offsetBytes, lengthBytes, buffer);
+      return await this.#pool.digest({ key: this.#key, bytes, older });
+    } finally {
+      this.#freeBuffers.push(buffer);
+    }
+  }
 }
 
 /**
@@ -90,7 +114,9 @@ export async function scanDisk(options: ScanOptions): Promise<ScannedDisk> {
   const { reader, path, older, signal, onProgress } = options;
   const { sizeBytes } = reader;
   await using before = older && (await DigestReader.open(older.path, older.sizeBytes));
-  await using writer = await DigestWriter.create(path, sizeBytes);
+  const key = before?.key ?? randomBytes(keyBytes);
+  await using writer = await DigestWriter.create(path, { diskSizeBytes: sizeBytes, key });
+  const scanner = new StripeScanner(options, key);
   const found = new ExtentBuilder();
   const ahead: { range: ByteRange; stripe: Promise<HashedStripe> }[] = [];
   let bytesRead = 0;
@@ -108,7 +134,7 @@ export async function scanDisk(options: ScanOptions): Promise<ScannedDisk> {
       signal?.throwIfAborted();
       const range = { offsetBytes, lengthBytes: Math.min(stripeBytes, sizeBytes - offsetBytes) };
       const records = await before?.next(Math.ceil(range.lengthBytes / coarseBytes) * recordBytes);
-      const stripe = stripeOf(options, range, isHole, records);
+      const stripe = scanner.scan(range, isHole, records);
       // Thrown when its turn comes, not as unhandled before.
       stripe.catch(() => undefined);
       ahead.push({ range, stripe });
