@@ -19,13 +19,20 @@ import { blobSource } from '../../lib/storage/blobSource.ts';
 import type { BlobInfo, Fence } from '../../lib/storage/ports.ts';
 import { conformanceApp, withHost } from '../hostSession.ts';
 import type { Measurement } from '../measurements.ts';
-import { logMiB, roundCount, summarizeSequential, usualLogMiB, type Rounds } from './sequentialRounds.ts';
+import {
+  concurrencies,
+  logMiB,
+  roundCount,
+  summarizeSequential,
+  usualLogMiB,
+  type PlainRounds,
+  type Rounds,
+} from './sequentialRounds.ts';
 
 const mebibyte = 2 ** 20;
 const entryBytes = 64 * 1024;
 const pageWriteBytes = 4 * mebibyte;
 const pageReadBytes = 8 * mebibyte;
-const concurrencies = [1, 4, 8];
 const replica = 'bench/sequential.vhd';
 const logName = 'bench/000000000001/sequential.hrl';
 const usualLogName = 'bench/000000000002/sequential.hrl';
@@ -48,24 +55,27 @@ export function benchSequential(progress: (line: string) => void): Promise<Measu
     await storage.replicas.holdLease(replica, leaseId);
     const withMd5 = azureStorage({ connectionString, checkWrites: true });
     const rounds: Partial<Rounds> = {};
+    const plain: PlainRounds = { usual: [], large: [] };
     // Taking turns, so that whatever else the machine does meets all of them. The first round warms up.
     for (let round = 0; round <= roundCount; round++) {
       progress(`sequential merge ${round} of ${roundCount}`);
       const usual = await mergeOnce(storage, usualLog, leaseId, true);
-      const usualWrites = Math.min(...(await plainWrites(connectionString, usualData)));
+      const usualWrites = await plainWrites(connectionString, usualData);
       const times: Record<keyof Rounds, number> = {
-        ...{ usualCheck: usual.check, usualMerge: usual.merge, usualWrites },
+        ...{ usualCheck: usual.check, usualMerge: usual.merge },
         ...(await mergeOnce(storage, log, leaseId, true)),
         mergeUnkept: (await mergeOnce(storage, log, leaseId, false)).merge,
         mergeWithMd5: (await mergeOnce(withMd5, log, leaseId, true)).merge,
         plainReads: await plainReads(connectionString, log.sizeBytes),
-        plainWrites: Math.min(...(await plainWrites(connectionString, data))),
       };
+      const largeWrites = await plainWrites(connectionString, data);
       if (round === 0) continue;
+      plain.usual.push(usualWrites);
+      plain.large.push(largeWrites);
       for (const [step, seconds] of Object.entries(times))
         (rounds[step as keyof Rounds] ??= []).push(seconds);
     }
-    return summarizeSequential(rounds as Rounds);
+    return summarizeSequential(rounds as Rounds, plain);
   });
 }
 
