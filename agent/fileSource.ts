@@ -2,6 +2,7 @@
 // makes a read fail instead of returning fewer bytes.
 import { readSync } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
+import { makeUnclearedReadBuffer } from '../lib/disk/readBuffer.ts';
 import type { RandomAccessSource } from '../lib/disk/source.ts';
 import { AgentError } from './agentError.ts';
 import { readError } from './fileErrors.ts';
@@ -121,7 +122,7 @@ export async function openFileSource(path: string): Promise<FileSource> {
     sizeBytes: stats.size,
     async read(offsetBytes, lengthBytes) {
       assertWithin(offsetBytes, lengthBytes);
-      const bytes = Buffer.allocUnsafe(lengthBytes);
+      const bytes = makeUnclearedReadBuffer(lengthBytes);
       await readInto(offsetBytes, bytes);
       return bytes;
     },

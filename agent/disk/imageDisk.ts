@@ -1,5 +1,6 @@
 // The reader that all container formats share: a format says where bytes are, this fetches them.
 import { createHash } from 'node:crypto';
+import { makeUnclearedReadBuffer } from '../../lib/disk/readBuffer.ts';
 import type { ByteRange } from '../../lib/storage/ports.ts';
 import { ExtentList, requireInside } from './extentList.ts';
 import type { ReadInto } from './pageCache.ts';
@@ -60,7 +61,7 @@ export class ImageDisk implements DiskReader {
 
   async read(offsetBytes: number, lengthBytes: number): Promise<Uint8Array> {
     requireInside(this.#layout.link.location, { offsetBytes, lengthBytes }, this.sizeBytes);
-    const bytes = Buffer.allocUnsafe(lengthBytes);
+    const bytes = makeUnclearedReadBuffer(lengthBytes);
     await this.readInto(offsetBytes, bytes);
     return bytes;
   }
@@ -108,7 +109,7 @@ export class ImageDisk implements DiskReader {
     }
     let span: Uint8Array;
     if (first.place === 'file') {
-      span = Buffer.allocUnsafe(spanBytes);
+      span = makeUnclearedReadBuffer(spanBytes);
       await this.#layout.readInto(span, first.fileOffsetBytes);
     } else if (this.#parent) span = await this.#parent.read(first.offsetBytes, spanBytes);
     else throw new Error(`${this.#layout.link.location}: a place in a parent, but there is none`);

@@ -7,7 +7,12 @@ export function makeReadBuffer(lengthBytes: number): Uint8Array<ArrayBuffer> {
   return new Uint8Array(new ArrayBuffer(lengthBytes + shiftBytes), shiftBytes, lengthBytes);
 }
 
-/** The same in memory that other threads see. */
+/** For one read: not cleared before, so all of it must be filled. */
+export function makeUnclearedReadBuffer(lengthBytes: number): Buffer {
+  return Buffer.allocUnsafe(lengthBytes + shiftBytes).subarray(shiftBytes);
+}
+
+/** As `makeReadBuffer`, in memory that other threads see. */
 export function makeSharedReadBuffer(lengthBytes: number): Uint8Array<SharedArrayBuffer> {
   return new Uint8Array(new SharedArrayBuffer(lengthBytes + shiftBytes), shiftBytes, lengthBytes);
 }

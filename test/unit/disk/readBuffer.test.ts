@@ -2,7 +2,11 @@ import { mkdtemp, open, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { makeReadBuffer, makeSharedReadBuffer } from '../../../lib/disk/readBuffer.ts';
+import {
+  makeReadBuffer,
+  makeSharedReadBuffer,
+  makeUnclearedReadBuffer,
+} from '../../../lib/disk/readBuffer.ts';
 
 it.each([
   ['own', makeReadBuffer],
@@ -23,4 +27,9 @@ it.each([
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
+});
+
+it('memory for one read has the length asked for', () => {
+  expect(makeUnclearedReadBuffer(65_536)).toHaveLength(65_536);
+  expect(makeUnclearedReadBuffer(0)).toHaveLength(0);
 });
