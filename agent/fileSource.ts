@@ -7,6 +7,8 @@ import type { RandomAccessSource } from '../lib/disk/source.ts';
 import { AgentError } from './agentError.ts';
 import { readError } from './fileErrors.ts';
 
+/** What a read of some bytes costs beside them: as much as copying so many out of the page cache. */
+const readCostBytes = 16 * 1024;
 /** Reads up to this length are made at once while they come from memory. */
 const smallReadBytes = 256 * 1024;
 /** A read that took longer waited: for the disk, or for others that use the processor. */
@@ -120,6 +122,7 @@ export async function openFileSource(path: string): Promise<FileSource> {
   return {
     path,
     sizeBytes: stats.size,
+    readCostBytes,
     async read(offsetBytes, lengthBytes) {
       assertWithin(offsetBytes, lengthBytes);
       const bytes = makeUnclearedReadBuffer(lengthBytes);

@@ -1,7 +1,8 @@
 // Writing a new file so that it is there whole or not at all: everything goes to a temporary name beside it, which is
-// flushed and renamed at the end, and removed when anything fails.
+// flushed and renamed at the end, and removed when anything fails. What a process that was killed leaves is a hidden file
+// `.NAME.….part`, which nobody takes for the file.
 import { randomBytes } from 'node:crypto';
-import { open, rename, stat, unlink, type FileHandle } from 'node:fs/promises';
+import { open, realpath, rename, stat, unlink, type FileHandle } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { AgentError } from './agentError.ts';
 import { EarlySync } from './earlySync.ts';
@@ -12,8 +13,11 @@ import { writeFully } from './fileWrite.ts';
 const syncBytes = 16 * 1024 * 1024;
 const nothingLeft = 'Nothing was left behind.';
 
-/** Refuses to replace what is no regular file, and files at all unless `replace`. */
-async function requireReplaceable(path: string, replace: boolean): Promise<void> {
+/**
+ * Refuses to replace what is no regular file, and files at all unless `replace`: AgentError `OutputUnwritable` and
+ * `FileExists`. For those who have much to do before they write, too.
+ */
+export async function requireReplaceable(path: string, replace: boolean): Promise<void> {
   const existing = await stat(path).catch((error: unknown) => {
     if (errnoOf(error) === 'ENOENT') return undefined;
     throw writeError(error, path, nothingLeft);
@@ -39,37 +43,52 @@ export interface OutputSink {
 }
 
 /**
- * Runs `write` on a new file and puts it in place of `path` when it succeeded. After any error, an abort included,
- * neither a partial file nor a temporary one is left. Throws AgentError `OutputFull`, `OutputUnwritable`, `FileExists`.
+ * Runs `write` on a new file and puts it in place of `path` when it succeeded and everything is durable; where `path` is a link,
+ * in place of what it points at. After any error, an abort included, neither a partial file nor a temporary one is left.
+ * Throws AgentError `OutputFull`, `OutputUnwritable`, `FileExists`.
  */
 export async function writeOutputFile<T>(
   path: string,
   { replace = false }: { replace?: boolean },
   write: (sink: OutputSink) => Promise<T>,
 ): Promise<T> {
+  return makeOutputFile(path, { replace }, async (handle, temporaryPath) => {
+    const sync = new EarlySync(handle, syncBytes);
+    try {
+      const result = await write({
+        temporaryPath,
+        async write(offsetBytes, data) {
+          await writeFully(handle, offsetBytes, data);
+          sync.note(data.length);
+        },
+      });
+      await sync.finish();
+      return result;
+    } finally {
+      // Nothing works on the file behind the back of whoever closes it.
+      await sync.settle();
+    }
+  });
+}
+
+/** The same for those who write, and read, with a handle of their own and make what they wrote durable themselves. */
+export async function makeOutputFile<T>(
+  path: string,
+  { replace = false }: { replace?: boolean },
+  write: (handle: FileHandle, temporaryPath: string) => Promise<T>,
+): Promise<T> {
   await requireReplaceable(path, replace);
-  const temporaryPath = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}.part`);
+  const target = await realpath(path).catch(() => path);
+  const temporaryPath = join(dirname(target), `.${basename(target)}.${randomBytes(6).toString('hex')}.part`);
   let handle: FileHandle | undefined;
-  let sync: EarlySync | undefined;
   try {
-    const opened = await open(temporaryPath, 'wx');
-    handle = opened;
-    sync = new EarlySync(opened, syncBytes);
-    const early = sync;
-    const result = await write({
-      temporaryPath,
-      async write(offsetBytes, data) {
-        await writeFully(opened, offsetBytes, data);
-        early.note(data.length);
-      },
-    });
-    await early.finish();
-    await opened.close();
+    handle = await open(temporaryPath, 'wx+');
+    const result = await write(handle, temporaryPath);
+    await handle.close();
     handle = undefined;
-    await rename(temporaryPath, path);
+    await rename(temporaryPath, target);
     return result;
   } catch (error) {
-    await sync?.settle();
     await handle?.close().catch(() => undefined);
     await unlink(temporaryPath).catch(() => undefined);
     throw writeError(error, path, nothingLeft);

@@ -6,6 +6,7 @@ import { agentBench } from './agent/group.ts';
 import { apiBench } from './api/group.ts';
 import { hostBench } from './host/group.ts';
 import { hrlBench } from './hrl/group.ts';
+import { largeLogBench } from './hrl/tenMillion.ts';
 import { type BenchGroup, formatTable, type Measurement } from './measurements.ts';
 import { mergeBench } from './merge/group.ts';
 import { protectionBench } from './protection/group.ts';
@@ -20,6 +21,7 @@ const groups: Record<string, BenchGroup> = {
   recovery: recoveryBench,
   merge: mergeBench,
   hrl: hrlBench,
+  'hrl-large': largeLogBench,
   resync: resyncBench,
   protection: protectionBench,
   agent: agentBench,
@@ -34,12 +36,13 @@ function listOfGroups(): string {
 async function main(): Promise<void> {
   const command = new Command('bench')
     .description('Measures; prints a table, or JSON.')
-    .argument('[groups...]', 'which ones; all without')
+    .argument('[groups...]', 'which ones; without, all that need no request')
     .addOption(new Option('--json', 'print JSON instead of a table'))
     .addHelpText('after', `\nGroups:\n${listOfGroups()}`)
     .exitOverride()
     .parse();
-  const names = command.args.length > 0 ? command.args : Object.keys(groups);
+  const all = Object.keys(groups).filter((name) => groups[name]?.isOnRequest !== true);
+  const names = command.args.length > 0 ? command.args : all;
   const unknown = names.find((name) => !Object.hasOwn(groups, name));
   if (unknown !== undefined) throw new Error(`There is no group "${unknown}". There are:\n${listOfGroups()}`);
   const results: (Measurement & { group: string })[] = [];

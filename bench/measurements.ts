@@ -11,6 +11,8 @@ export interface Measurement {
 /** A group of benchmarks that run one after the other. */
 export interface BenchGroup {
   what: string;
+  /** Runs only when it is named: it takes more time or room than others. */
+  isOnRequest?: boolean;
   run(progress: (line: string) => void): Promise<Measurement[]>;
 }
 

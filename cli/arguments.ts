@@ -35,7 +35,11 @@ export function parseSha256(text: string): string {
 export function parseTime(text: string): Date {
   const time = new Date(text);
   const isIso = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:\d{2})$/.test(text);
-  if (!isIso || Number.isNaN(time.getTime())) {
+  // A day that its month does not have would be taken for one of the next month.
+  const day = text.slice(0, 10);
+  const midnight = new Date(`${day}T00:00:00Z`);
+  const isDay = !Number.isNaN(midnight.getTime()) && midnight.toISOString().startsWith(day);
+  if (!isIso || !isDay || Number.isNaN(time.getTime())) {
     throw new InvalidArgumentError('Give an ISO 8601 time with its zone, e.g. 2026-01-31T12:00:00Z.');
   }
   return time;

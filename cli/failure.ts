@@ -20,6 +20,11 @@ export class UsageError extends Error {
   override readonly name = 'UsageError';
 }
 
+/** The user interrupted, and what that left behind has to be said. */
+export class Interrupted extends Error {
+  override readonly name = 'Interrupted';
+}
+
 /** The answer of a command whose exit code is part of its result, which it has printed: no failure. */
 export class NegativeResult extends Error {
   override readonly name = 'NegativeResult';
@@ -44,6 +49,8 @@ function exitCodeOf(code: string): ExitCode {
 function actionFor({ code, kind }: LifeboatError): string {
   if (code === 'LogEntryOutOfBounds')
     return 'Nothing was changed. The log is of another disk, or the disk grew: check both, or give the size.';
+  if (code === 'LogChainBroken')
+    return 'Nothing was changed. Look for the log that belongs between, or for the right order: `lifeboat hrl inspect` shows the id of a log and that of the one before it.';
   if (isAboutLog(code) && kind === 'invalid')
     return 'Nothing was changed. Fetch the log again from where it was written, or write it anew.';
   return errorCatalogue[code].recommendedAction;
@@ -85,7 +92,7 @@ export function describeFailure(error: unknown, signal: AbortSignal): Failure {
       'Interrupted',
       'Run the command again: it starts from the beginning.',
     );
-    return { ...failure, message: 'Interrupted before the end.' };
+    return error instanceof Interrupted ? failure : { ...failure, message: 'Interrupted before the end.' };
   }
   return about(
     exitCodes.failed,

@@ -1,7 +1,7 @@
 // Everything of the process that a command may touch, so that tests call `run` with streams of their own.
-import { once } from 'node:events';
 import { resolve } from 'node:path';
 import { addAbortSignal, type Readable, type Writable } from 'node:stream';
+import { UsageError } from './failure.ts';
 
 export interface Io {
   /** Results. `isTTY` as on a terminal's stream. */
@@ -17,13 +17,31 @@ export interface Io {
   signal: AbortSignal;
 }
 
-/** Writes to stdout no faster than it is read. */
+/** Outputs that could not be written. */
+const unread = new WeakSet<Writable>();
+
+/**
+ * Writes to stdout no faster than it is read. Once nobody reads (`| head`) nothing is written and nothing thrown: what the
+ * command does goes on, so that its exit code is the truth for a script that looked at a part of the output.
+ */
 export async function print({ stdout }: Pick<Io, 'stdout'>, text: string): Promise<void> {
-  if (!stdout.write(text)) await once(stdout, 'drain');
+  if (unread.has(stdout)) return;
+  await new Promise<void>((resolve) => {
+    stdout.write(text, (error) => {
+      if (error) unread.add(stdout);
+      resolve();
+    });
+  });
 }
 
-/** A path of the command line, relative to the working directory. */
+/** Whether nobody reads the output any more: the end of whatever does nothing but print. */
+export function isUnread({ stdout }: Pick<Io, 'stdout'>): boolean {
+  return unread.has(stdout);
+}
+
+/** A path of the command line, relative to the working directory. Throws UsageError for an empty one: a variable that is not set. */
 export function pathOf({ cwd }: Pick<Io, 'cwd'>, path: string): string {
+  if (path === '') throw new UsageError('A path is empty.');
   return resolve(cwd, path);
 }
 

@@ -12,9 +12,9 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     interrupt.abort();
   });
 }
-// Who reads our output may stop reading (`| head`): that is no failure of ours.
+// Who reads our output may stop reading (`| head`): that is no failure of ours, and makes no failure a success.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE') process.exit(exitCodes.ok);
+  if (error.code === 'EPIPE') return;
   process.stderr.write(`lifeboat: the output cannot be written: ${error.message}\n`);
   process.exit(exitCodes.failed);
 });

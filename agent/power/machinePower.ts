@@ -5,7 +5,7 @@ import { LifeboatError } from '../../lib/errors.ts';
 
 /** The power switch of one machine. */
 export interface MachinePower {
-  /** True when it runs, is paused or saved: whenever its disks may still change. Throws `SourceMachineRunning` when that cannot be told. */
+  /** True when it runs, is paused or saved: whenever its disks may still change. Throws `SourceMachineRunning` or `SourceUnavailable` when that cannot be told. */
   isRunning(): Promise<boolean>;
   /** Asks the guest to shut down; does not wait for it. Absent where only an administrator can. May be called again. */
   shutDown?(): Promise<void>;

@@ -1,25 +1,16 @@
 // The power switch of a QEMU machine, through the monitor that its tracker uses too. QEMU is told to stay when the guest shuts
 // down: what it tracked, and the disks at rest, can still be read for the last cycle.
-import net from 'node:net';
 import * as z from 'zod';
 import { QmpClient } from '../qmp/client.ts';
+import { isListening } from '../qmp/listening.ts';
 import type { MachinePower } from './machinePower.ts';
 
 const statusAnswer = z.object({ status: z.string() });
 
-/** Nobody listens: QEMU has ended, and the machine with it. */
-function hasEnded(socketPath: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = net.connect({ path: socketPath });
-    const end = (result: boolean) => (): void => {
-      socket.destroy();
-      resolve(result);
-    };
-    socket.once('connect', end(false)).once('error', end(true));
-  });
-}
-
-/** The monitor serves one client at a time: close the tracker before any call. Throws as QmpClient does. */
+/**
+ * The monitor serves one client at a time: close the tracker before any call. Nobody listening at its socket means that QEMU
+ * has ended, and the machine with it. Throws as QmpClient does, and `SourceUnavailable` when that cannot be told.
+ */
 export function qemuPower({
   qmpSocketPath: socketPath,
   timeoutSeconds,
@@ -30,7 +21,7 @@ export function qemuPower({
   return {
     timeoutSeconds,
     async isRunning() {
-      if (await hasEnded(socketPath)) return false;
+      if (!(await isListening(socketPath))) return false;
       await using qmp = await QmpClient.connect({ socketPath });
       return statusAnswer.parse(await qmp.execute('query-status')).status !== 'shutdown';
     },
@@ -40,7 +31,7 @@ export function qemuPower({
       await qmp.execute('system_powerdown');
     },
     async letGo() {
-      if (await hasEnded(socketPath)) return;
+      if (!(await isListening(socketPath))) return;
       await using qmp = await QmpClient.connect({ socketPath });
       // It hangs up instead of answering, sometimes.
       await qmp.execute('quit').catch(() => undefined);

@@ -13,7 +13,7 @@ import { mkdir } from 'node:fs/promises';
 import packageJson from '../../package.json' with { type: 'json' };
 import { NegativeResult } from '../failure.ts';
 import { formatBytes, formatFacts } from '../humanText.ts';
-import { pathOf, print, readStdin, type Io } from '../io.ts';
+import { isUnread, pathOf, print, readStdin, type Io } from '../io.ts';
 import { startLiveAgent } from './liveAgent.ts';
 import { formatTable } from '../table.ts';
 
@@ -83,7 +83,7 @@ export async function showStatus(io: Io, options: AgentOptions & { watch?: true 
         io,
         status ? statusText(status, instance?.pid) : `No agent has run in ${stateFolder} yet.\n`,
       );
-    if (options.watch !== true) {
+    if (options.watch !== true || isUnread(io)) {
       if (!instance) throw new NegativeResult();
       return;
     }

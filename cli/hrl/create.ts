@@ -3,8 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { findChangedBlocks } from '../../agent/changedBlocks.ts';
 import { writeDeltaLog, type DeltaLog } from '../../agent/deltaLog.ts';
-import { openDiskSource, type DiskSource } from '../../agent/diskSource.ts';
-import { AgentError } from '../../agent/agentError.ts';
+import { openDiskSource } from '../../agent/diskSource.ts';
 import { parseExtents, readExtents, totalsOfExtents } from '../../agent/extents.ts';
 import { readError } from '../../agent/fileErrors.ts';
 import type { HrlTotals, HrlWrite, HrlWriterOptions } from '../../lib/hrl/writer.ts';
@@ -12,7 +11,7 @@ import { UsageError } from '../failure.ts';
 import { formatBytes, formatFacts } from '../humanText.ts';
 import { pathOf, print, readStdin, type Io } from '../io.ts';
 import { startProgress } from '../progress.ts';
-import { requireMetadataSize, requireNoInput } from './outputCheck.ts';
+import { requireIds, requireMetadataSize, requireNoInput, requireSectors, requireTime } from './logChecks.ts';
 
 export interface CreateOptions {
   changed: string;
@@ -37,12 +36,6 @@ async function readExtentsText(io: Io, source: string): Promise<string> {
   });
 }
 
-function requireSectors({ path, sizeBytes }: DiskSource): void {
-  if (sizeBytes > 0 && sizeBytes % 512 === 0) return;
-  const message = `${path} has ${sizeBytes} bytes, which is no multiple of 512 above 0.`;
-  throw new AgentError('DiskSizeMismatch', message, 'Check that the file is the whole image of a disk.');
-}
-
 /** The one source of changes that the options name. */
 function sourceOfChanges({ base, extents }: CreateOptions): { base: string } | { extents: string } {
   if (base !== undefined && extents === undefined) return { base };
@@ -54,6 +47,8 @@ function sourceOfChanges({ base, extents }: CreateOptions): { base: string } | {
 function writerOptions(options: CreateOptions): HrlWriterOptions {
   const { createdAt = new Date(), id = randomUUID(), previous, dataWriteGuid, metadataSize } = options;
   requireMetadataSize(metadataSize);
+  requireIds({ id, previous });
+  requireTime(createdAt);
   return {
     uniqueId: id,
     createdAt,

@@ -1,5 +1,5 @@
 // A log's header in the form that the commands print.
-import type { HrlHeader } from '../../lib/hrl/format.ts';
+import { nilGuid, type HrlHeader } from '../../lib/hrl/format.ts';
 
 /** The JSON form of a header: GUIDs as text, times as ISO text, sizes in bytes. */
 export function headerJson(header: HrlHeader) {
@@ -17,4 +17,9 @@ export function headerJson(header: HrlHeader) {
     errorCode: header.errorCode,
     vhd2DataWriteGuid: header.vhd2DataWriteGuid ?? null,
   };
+}
+
+/** The id of the log before, for people. */
+export function previousIdText(previousUniqueId: string): string {
+  return previousUniqueId === nilGuid ? 'none: the log starts a chain' : previousUniqueId;
 }

@@ -6,8 +6,9 @@ import { readHrl, type HrlLog } from '../../lib/hrl/reader.ts';
 import { planMerge } from '../../lib/merge/plan.ts';
 import { totalLength } from '../../lib/merge/segments.ts';
 import { formatBytes, formatFacts } from '../humanText.ts';
-import { pathOf, print, type Io } from '../io.ts';
-import { headerJson } from './headerFacts.ts';
+import { isUnread, pathOf, print, type Io } from '../io.ts';
+import { headerJson, previousIdText } from './headerFacts.ts';
+import { inFile } from './verifyProgress.ts';
 import { heatMapCells, heatMapOf, heatMapText } from './heatMap.ts';
 
 export interface InspectOptions {
@@ -63,6 +64,7 @@ function entryLine(entries: HrlEntries, index: number): string {
 async function printEntries(io: Io, entries: HrlEntries, format: (index: number) => string): Promise<void> {
   for (let start = 0; start < entries.count; start += entriesPerWrite) {
     io.signal.throwIfAborted();
+    if (isUnread(io)) return;
     const size = Math.min(entriesPerWrite, entries.count - start);
     await print(io, Array.from({ length: size }, (_, index) => format(start + index)).join(''));
   }
@@ -83,6 +85,7 @@ async function printBlocks(io: Io, log: HrlLog): Promise<void> {
   await print(io, `\n${line(['block', 'offset', 'writes', 'data from', 'data'])}`);
   for (const { index, offset, entryCount, dataStart, dataBytes } of blockFacts(log)) {
     io.signal.throwIfAborted();
+    if (isUnread(io)) return;
     await print(io, line([index, offset, entryCount, dataStart, dataBytes]));
   }
 }
@@ -109,7 +112,7 @@ async function printText(io: Io, file: string, log: HrlLog, options: InspectOpti
     ['log', file],
     ['version', header.version],
     ['id', header.uniqueId],
-    ['previous id', summary.startsChain ? 'none: the log starts a chain' : header.previousUniqueId],
+    ['previous id', previousIdText(header.previousUniqueId)],
     ['created', header.createdAt.toISOString()],
     ['last modified', header.lastModifiedAt.toISOString()],
     [
@@ -138,7 +141,7 @@ async function printText(io: Io, file: string, log: HrlLog, options: InspectOpti
 /** Throws HrlError for a file that is no readable log. */
 export async function inspectLog(io: Io, file: string, options: InspectOptions): Promise<void> {
   await using source = await openFileSource(pathOf(io, file));
-  const log = await readHrl(source);
+  const log = await inFile(file, readHrl(source));
   const printLog = options.json === true ? printJson : printText;
   await printLog(io, file, log, options);
 }

@@ -1,5 +1,6 @@
 // `lifeboat hrl merge`: consecutive logs of one disk into one log with the same effect, each byte of it once.
 import { writeDeltaLog } from '../../agent/deltaLog.ts';
+import { requireReplaceable } from '../../agent/outputFile.ts';
 import type { HrlWrite } from '../../lib/hrl/writer.ts';
 import { mergedHeader } from '../../lib/merge/logChain.ts';
 import { planMerge } from '../../lib/merge/plan.ts';
@@ -7,8 +8,9 @@ import { countSegmentData, readSegments, type DiskData } from '../../lib/merge/s
 import { formatBytes, formatFacts } from '../humanText.ts';
 import { pathOf, print, type Io } from '../io.ts';
 import { startProgress } from '../progress.ts';
+import { previousIdText } from './headerFacts.ts';
 import { openChain } from './openLogs.ts';
-import { requireMetadataSize, requireNoInput } from './outputCheck.ts';
+import { requireMetadataSize, requireNoInput } from './logChecks.ts';
 
 export interface MergeOptions {
   previous?: string;
@@ -36,9 +38,14 @@ export async function mergeLogs(
   options: MergeOptions,
 ): Promise<void> {
   requireMetadataSize(options.metadataSize);
-  await using chain = await openChain(io, files.logs, options);
   const out = pathOf(io, files.out);
-  await requireNoInput(out, chain.paths);
+  // Before the logs are read, which may take long.
+  await requireNoInput(
+    out,
+    files.logs.map((log) => pathOf(io, log)),
+  );
+  await requireReplaceable(out, options.force ?? false);
+  await using chain = await openChain(io, files.logs, options);
   const segments = planMerge(chain.entries);
   const totals = countSegmentData(segments);
   const header = mergedHeader(chain);
@@ -78,7 +85,7 @@ export async function mergeLogs(
     formatFacts([
       ['written', files.out],
       ['id', `${uniqueId} (that of the last log)`],
-      ['previous id', `${previousUniqueId} (that of the first log)`],
+      ['previous id', `${previousIdText(previousUniqueId)} (that of the first log)`],
       ['writes', `${entryCount}, from ${input.inputEntryCount} in ${input.logCount} logs`],
       ['data', `${dataBytes} (${formatBytes(dataBytes)})`],
       ['size', `${sizeBytes} (${formatBytes(sizeBytes)}), from ${formatBytes(input.inputBytes)}`],

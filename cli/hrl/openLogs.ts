@@ -14,8 +14,6 @@ export interface LogExpectations {
 
 /** Verified logs, open until disposed. */
 export interface OpenChain extends LogChain, AsyncDisposable {
-  /** Paths of the files, as opened. */
-  paths: string[];
   /** Sum of the sizes of the files. */
   inputBytes: number;
 }
@@ -27,6 +25,7 @@ function watchedSource(
 ): RandomAccessSource {
   return {
     sizeBytes: source.sizeBytes,
+    ...(source.readCostBytes !== undefined && { readCostBytes: source.readCostBytes }),
     read(offsetBytes, lengthBytes) {
       onRead(lengthBytes);
       return source.read(offsetBytes, lengthBytes);
@@ -66,8 +65,7 @@ export async function openChain(
       isVerifying = false;
       await progress.end();
     });
-    const paths = opened.map(({ path }) => path);
-    return { ...chain, paths, inputBytes, [Symbol.asyncDispose]: closeAll };
+    return { ...chain, inputBytes, [Symbol.asyncDispose]: closeAll };
   } catch (error) {
     await closeAll();
     throw error;

@@ -2,7 +2,7 @@
 import { openFileSource } from '../../agent/fileSource.ts';
 import { formatBytes, formatFacts } from '../humanText.ts';
 import { pathOf, print, type Io } from '../io.ts';
-import { headerJson } from './headerFacts.ts';
+import { headerJson, previousIdText } from './headerFacts.ts';
 import { verifyWithProgress } from './verifyProgress.ts';
 
 export interface VerifyOptions {
@@ -22,7 +22,12 @@ export async function verifyLog(io: Io, file: string, options: VerifyOptions): P
     ...(expectedSha256 === undefined ? {} : { sha256: expectedSha256 }),
     ...(previous === undefined ? {} : { previousUniqueId: previous }),
   };
-  const { log, sha256, dataBytes } = await verifyWithProgress(io, source, expected, options.json === true);
+  const { log, sha256, dataBytes } = await verifyWithProgress(
+    io,
+    { file, source },
+    expected,
+    options.json === true,
+  );
   const entryCount = log.entries.count;
   if (options.json === true) {
     const document = { file, valid: true, sha256, sizeBytes: source.sizeBytes, entryCount, dataBytes };
@@ -32,7 +37,7 @@ export async function verifyLog(io: Io, file: string, options: VerifyOptions): P
   const facts = formatFacts([
     ['valid', file],
     ['id', log.header.uniqueId],
-    ['previous id', log.header.previousUniqueId],
+    ['previous id', previousIdText(log.header.previousUniqueId)],
     ['writes', entryCount],
     ['data', `${dataBytes} (${formatBytes(dataBytes)})`],
     ['sha256', sha256],

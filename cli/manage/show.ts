@@ -1,6 +1,6 @@
 // How resources are printed: one JSON document, or text that fits a terminal; once, or again and again.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { print, type Io } from '../io.ts';
+import { isUnread, print, type Io } from '../io.ts';
 import { formatDuration, formatFacts } from '../humanText.ts';
 import { formatTable } from '../table.ts';
 import { startJobProgress } from './jobProgress.ts';
@@ -25,7 +25,7 @@ export async function show<T>(
     // On a terminal the picture stays in place; elsewhere the pictures follow each other.
     const clear = isTerminal && options.json !== true ? '\u001b[2J\u001b[H' : '';
     await print(io, options.json === true ? `${JSON.stringify(value)}\n` : clear + parts.text(value));
-    if (options.watch !== true || parts.isOver?.(value) === true) return value;
+    if (options.watch !== true || parts.isOver?.(value) === true || isUnread(io)) return value;
     await sleep(watchEveryMs, undefined, { signal: io.signal });
   }
 }

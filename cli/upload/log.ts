@@ -5,6 +5,7 @@ import { openFileSource } from '../../agent/fileSource.ts';
 import type { Assignment, DiskAssignment } from '../../agent/serviceClient.ts';
 import { uploadLog } from '../../agent/upload/uploadLog.ts';
 import { verifyHrl } from '../../lib/hrl/verify.ts';
+import { inFile } from '../hrl/verifyProgress.ts';
 import { formatBytes, formatFacts } from '../humanText.ts';
 import { pathOf, print, type Io } from '../io.ts';
 import { startProgress } from '../progress.ts';
@@ -54,10 +55,11 @@ export async function uploadLogFile(io: Io, file: string, options: UploadLogOpti
   // The service knows the id of the last log that it applied; cycles that still wait are not in that chain yet.
   const isNextToApply = cycle === item.appliedCycle + 1;
   const { previousUniqueId } = disk.delta;
-  const { sha256, log } = await verifyHrl(source, {
+  const verifying = verifyHrl(source, {
     diskSizeBytes: disk.sizeBytes,
     ...(isNextToApply && previousUniqueId !== null ? { previousUniqueId } : {}),
   });
+  const { sha256, log } = await inFile(file, verifying);
   const progress = startProgress(io, 'uploading', source.sizeBytes, options.json === true);
   const { takenAt, consistency } = options;
   await uploadLog({

@@ -1,5 +1,5 @@
 // Several sources end to end as one: what lies across a border is read from both sides.
-import type { RandomAccessSource } from './source.ts';
+import { networkReadBytes, type RandomAccessSource } from './source.ts';
 
 /** Offset 0 is the first byte of the first part. The parts stay open and belong to the caller. */
 export function concatenatedSource(parts: readonly RandomAccessSource[]): RandomAccessSource {
@@ -11,6 +11,7 @@ export function concatenatedSource(parts: readonly RandomAccessSource[]): Random
   }
   return {
     sizeBytes,
+    readCostBytes: Math.max(...parts.map(({ readCostBytes = networkReadBytes }) => readCostBytes)),
     async read(offsetBytes, lengthBytes) {
       const end = offsetBytes + lengthBytes;
       if (offsetBytes < 0 || lengthBytes < 0 || end > sizeBytes)

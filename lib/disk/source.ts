@@ -3,6 +3,8 @@
 /** A readable of fixed size. Reads may run concurrently. */
 export interface RandomAccessSource {
   readonly sizeBytes: number;
+  /** A read costs about as much as so many more bytes in another one; `networkReadBytes` when absent. */
+  readonly readCostBytes?: number;
   /**
    * Returns exactly `lengthBytes` bytes from `offsetBytes`; the caller must not ask past the end (RangeError).
    * The returned array belongs to the caller.
@@ -16,6 +18,9 @@ export interface RandomAccessSource {
   /** Whether many short reads there cost hardly more than a long one: no request goes out for them. Everywhere when absent. */
   isNear?(offsetBytes: number, lengthBytes: number): boolean;
 }
+
+/** What a request over a network costs, in bytes that could travel meanwhile. */
+export const networkReadBytes = 128 * 1024;
 
 /** Reads into `buffer` where the source can, which must be long enough; the result is valid until it is used again. */
 export async function readReusing(

@@ -108,13 +108,15 @@ function checkBounds(log: HrlLog, diskSizeBytes: number): number {
 
 /** Where the 32 bytes of entry `index` are in the file. */
 function entryOffset(log: HrlLog, index: number): number {
+  let offset = 0;
   let slot = index;
+  // It is in the last block that no later entry begins.
   for (const block of log.blocks) {
-    if (slot < block.entryCount)
-      return block.offset + metadataHeaderSizeBytes + slot * metadataEntrySizeBytes;
+    if (slot < 0) break;
+    offset = block.offset + metadataHeaderSizeBytes + slot * metadataEntrySizeBytes;
     slot -= block.entryCount;
   }
-  throw new RangeError(`entry ${index} of ${log.entries.count}`);
+  return offset;
 }
 
 /** The one pass over the file: returns its sha256, throws at the first data that its checksum contradicts. */

@@ -1,6 +1,7 @@
 // Several logs of one disk, one after another, as if they were one: their files end to end, their writes in one list,
 // so that planning, comparing and merging them is the work of a single log. Each log is verified whole, and must follow
-// the one before it or start a chain of its own.
+// the one before it or start a chain of its own. What the logs say of each other is believed before the order in which
+// they are given: a log that one before it names as its predecessor, or that was there already, is refused.
 import { concatenatedSource } from '../disk/concatenated.ts';
 import type { RandomAccessSource } from '../disk/source.ts';
 import { assertInvariant } from '../errors.ts';
@@ -43,12 +44,17 @@ export interface ChainExpectations {
 export async function readLogChain(logs: readonly NamedLog[], expect: ChainExpectations): Promise<LogChain> {
   const { diskSizeBytes = Number.MAX_SAFE_INTEGER, signal } = expect;
   const mostEntries = expect.maxEntryCount ?? maxEntryCount;
-  let previousUniqueId = expect.previousUniqueId ?? nilGuid;
+  let previousUniqueId = (expect.previousUniqueId ?? nilGuid).toLowerCase();
+  // Where a log is in its chain, as far as it is known: the ids that may not come any more, and why.
+  const past = new Map([[previousUniqueId, 'another log than the one applied last']]);
   let entryCount = 0;
   const verify = async ({ name, source }: NamedLog): Promise<HrlLog> => {
     signal?.throwIfAborted();
     try {
       const { log } = await verifyHrl(source, { diskSizeBytes, previousUniqueId });
+      refusePast(log.header, past);
+      past.set(log.header.previousUniqueId, `a place before ${name}, which follows this log`);
+      past.set(log.header.uniqueId, `another log than ${name}, which has this id`);
       entryCount += log.entries.count;
       if (entryCount > mostEntries) refuseEntryCount(entryCount, mostEntries);
       previousUniqueId = log.header.uniqueId;
@@ -65,6 +71,19 @@ export async function readLogChain(logs: readonly NamedLog[], expect: ChainExpec
     source: concatenatedSource(logs.map(({ source }) => source)),
     entries: joinEntries(read, entryCount),
   };
+}
+
+/** Refuses a log that is given twice, or after one that follows it. */
+function refusePast({ uniqueId }: HrlHeader, past: ReadonlyMap<string, string>): void {
+  const expected = past.get(uniqueId);
+  if (expected === undefined || uniqueId === nilGuid) return;
+  throw new HrlError('LogChainBroken', {
+    structure: 'log header',
+    offsetBytes: headerField.UniqueId,
+    field: 'UniqueId',
+    expected,
+    found: uniqueId,
+  });
 }
 
 interface ReadLog extends HrlLog {
@@ -95,7 +114,10 @@ function joinEntries(read: readonly ReadLog[], entryCount: number): HrlEntries {
  * What the header of the one log says that takes the place of the chain: it follows what the first followed, and the
  * next log follows it as it followed the last. Every write has the time of `lastModifiedAt`.
  */
-export function mergedHeader({ headers }: LogChain): { options: HrlWriterOptions; lastModifiedAt: Date } {
+export function mergedHeader({ headers }: LogChain): {
+  options: HrlWriterOptions & { previousUniqueId: string };
+  lastModifiedAt: Date;
+} {
   const first = headers[0];
   const last = headers.at(-1);
   assertInvariant(first !== undefined && last !== undefined, 'a chain has a log');

@@ -1,7 +1,7 @@
 // A plan as reads of the log from its front to its end, for targets on which the order of small writes does not matter.
+import { networkReadBytes } from '../disk/source.ts';
 import { ascendingOrder } from './order.ts';
 import { segmentAt, type Segment, type Segments } from './segments.ts';
-import { maxGapBytes } from './windowData.ts';
 
 /** One read of the log, [start, end), and the newest data in it: ascending in the log, disjoint on the disk. */
 export interface LogRead {
@@ -17,7 +17,7 @@ export function* planLogReads(segments: Segments, maxReadBytes: number): Generat
     const { diskOffset, dataOffset, length } = segmentAt(segments, index);
     for (let done = 0; done < length;) {
       const start = dataOffset + done;
-      if (read !== undefined && (start - read.end > maxGapBytes || start - read.start >= maxReadBytes)) {
+      if (read !== undefined && (start - read.end > networkReadBytes || start - read.start >= maxReadBytes)) {
         yield read;
         read = undefined;
       }

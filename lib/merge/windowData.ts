@@ -1,6 +1,6 @@
 // Brings the bytes of one window into memory in the order in which they will be written: the arena holds the writes
 // of the window end to end, so a page write is a view of it and nothing is copied twice.
-import type { RandomAccessSource } from '../disk/source.ts';
+import { networkReadBytes, type RandomAccessSource } from '../disk/source.ts';
 import { forEachBounded } from './bounded.ts';
 import type { MergeWrite } from './windows.ts';
 
@@ -10,8 +10,6 @@ const maxReadBytes = 8 * 1024 * 1024;
 export const maxInFlightReadBytes = 16 * 1024 * 1024;
 /** Short reads wait for the service more than for bytes, so more of them are in flight. */
 const maxReadConcurrency = 16;
-/** Superseded data shorter than this is read and thrown away: about as long as another request would take. */
-export const maxGapBytes = 128 * 1024;
 /** Runs of this length on average are read where they belong, without a buffer between. */
 const minRunBytes = 512 * 1024;
 
@@ -28,8 +26,11 @@ export interface LogRange {
   pieces: ArenaPiece[];
 }
 
-/** Groups the pieces of some writes into long reads, ascending in the log; in the arena the writes stand end to end. */
-export function planReads(writes: readonly MergeWrite[]): LogRange[] {
+/**
+ * Groups the pieces of some writes into long reads, ascending in the log; in the arena the writes stand end to end. What lies
+ * between two pieces is read and thrown away where that costs less than another read.
+ */
+export function planReads(writes: readonly MergeWrite[], readCostBytes = networkReadBytes): LogRange[] {
   const pieces: ArenaPiece[] = [];
   let arenaOffset = 0;
   for (const write of writes) {
@@ -45,7 +46,7 @@ export function planReads(writes: readonly MergeWrite[]): LogRange[] {
     const end = piece.dataOffset + piece.length;
     const fits =
       current !== undefined &&
-      piece.dataOffset - current.end <= maxGapBytes &&
+      piece.dataOffset - current.end <= readCostBytes &&
       end - current.start <= maxReadBytes;
     if (current !== undefined && fits) {
       current.end = end;
@@ -81,7 +82,7 @@ export async function loadWindow(
   signal: AbortSignal | undefined,
 ): Promise<number> {
   let readBytes = 0;
-  const ranges = planReads(writes);
+  const ranges = planReads(writes, source.readCostBytes);
   const longest = ranges.reduce((most, { start, end }) => Math.max(most, end - start), 1);
   const concurrency = Math.min(maxReadConcurrency, Math.floor(maxInFlightReadBytes / longest));
   await forEachBounded(ranges, { concurrency, signal }, async (range) => {

@@ -85,7 +85,7 @@ export interface PageBlobPort {
   writePages(name: string, offsetBytes: number, data: Uint8Array, fence?: Fence): Promise<void>;
   /** Makes the range read as zeros. Any multiple of 512 in length. */
   clearPages(name: string, range: ByteRange, fence?: Fence): Promise<void>;
-  /** Undefined where the service cannot copy, or as soon as a call has shown that it does not. Ask anew for every merge. */
+  /** Undefined where the service cannot copy, and for a while after a call that showed that it does not or whose outcome is unknown. Ask anew for every merge. */
   readonly copyPages?: PageCopy | undefined;
   /** Takes an infinite lease under this id. Again with the same id: no change. Held under another id: `ReplicaLeaseLost`. */
   holdLease(name: string, leaseId: string): Promise<void>;

@@ -6,6 +6,7 @@ import { readHrl } from '../../lib/hrl/reader.ts';
 import { buildHrl } from '../../lib/hrl/writer.ts';
 import { formatFixedVhdFooter } from '../../lib/vhd/fixed.ts';
 import { arbitraryWrites, diskSizeBytes } from '../merge/arbitraryWrites.ts';
+import { diskPair } from './diskPair.ts';
 import { cliFolder, type CliFolder } from './runCli.ts';
 
 const guids = {
@@ -19,17 +20,6 @@ beforeEach(async () => {
   folder = await cliFolder();
 });
 afterEach(() => folder.remove());
-
-/** A disk with something in it, and its changed state: two changed places, one zeroed, the last sector too. */
-function diskPair(sizeBytes = 3 * mib + 1536): { base: Buffer; changed: Buffer } {
-  const base = Buffer.alloc(sizeBytes, 0x5a);
-  for (let offset = 0; offset < sizeBytes; offset += 512) base.writeUInt32LE(offset / 512, offset);
-  const changed = Buffer.from(base);
-  changed.write('changed here', 70_000);
-  changed.fill(0, mib, 2 * mib);
-  changed.fill(0xee, sizeBytes - 512);
-  return { base, changed };
-}
 
 async function writePair(sizeBytes?: number): Promise<{ base: Buffer; changed: Buffer }> {
   const pair = diskPair(sizeBytes);
@@ -193,7 +183,12 @@ describe('refused logs', () => {
           code,
         ]);
         expect(result.stderr).toBe('');
+        const { message, recommendedAction } = result.json['error'] as Record<string, string>;
+        expect(message).toContain('bad.hrl: ');
+        expect(recommendedAction).toContain('Nothing was changed.');
       }
+      if (!['data', 'digest', 'chain'].includes(name))
+        expect((await folder.run(['hrl', 'inspect', 'bad.hrl'])).stderr).toContain(`${code}: bad.hrl: `);
     }
     expect((await readFile(folder.file('base.raw'))).equals(base)).toBe(true);
   });
@@ -231,6 +226,18 @@ describe('wrong usage', () => {
       ['hrl', 'create', '--changed', 'a', '--out', 'b', '--base', 'c', '--metadata-size', '1000'],
       '--metadata-size',
     ],
+    [['hrl', 'verify', ''], 'A path is empty'],
+    [['hrl', 'create', '--changed', 'a', '--out', '', '--base', 'c'], 'A path is empty'],
+    ...(
+      [
+        [['--id', '00000000-0000-0000-0000-000000000000'], 'no log'],
+        [['--id', guids.first, '--previous', guids.first], 'does not follow itself'],
+        [['--created-at', '1999-12-31T23:59:59Z'], 'from 2000 to 2136'],
+        [['--created-at', '2026-02-30T00:00:00Z'], 'ISO 8601'],
+      ] as [string[], string][]
+    ).map(([options, text]): [string[], string] => {
+      return [['hrl', 'create', '--changed', 'a', '--out', 'b', '--base', 'c', ...options], text];
+    }),
     [['upload', 'disk', 'a', '--disk', 'd'], "'--item <id>' not specified"],
     [['upload', 'disk', 'a', '--item', 'A_B', '--disk', 'd'], 'a-z, 0-9'],
     [['upload', 'log', 'a', '--item', 'i', '--disk', 'd', '--cycle', '0'], 'cycle from 1'],
@@ -276,6 +283,10 @@ describe('files', () => {
     [['hrl', 'verify', 'nothing.hrl'], 'FileNotFound'],
     [['hrl', 'verify', '.'], 'FileUnreadable'],
     [['hrl', 'apply', 'delta.hrl', 'nothing.raw'], 'FileNotFound'],
+    [['hrl', 'apply', 'none.hrl', 'odd.raw'], 'DiskSizeMismatch'],
+    [['hrl', 'apply', 'none.hrl', 'odd.raw', '--size', '1MiB'], 'DiskSizeMismatch'],
+    [['hrl', 'apply', 'none.hrl', 'empty.raw'], 'DiskSizeMismatch'],
+    [['hrl', 'apply', 'none.hrl', 'no/folder/x.raw', '--size', '1MiB'], 'OutputUnwritable'],
     [['hrl', 'create', '--base', 'base.raw', '--changed', 'odd.raw', '--out', 'x.hrl'], 'DiskSizeMismatch'],
     [['hrl', 'create', '--base', 'base.raw', '--changed', 'short.raw', '--out', 'x.hrl'], 'DiskSizeMismatch'],
     [
@@ -302,7 +313,9 @@ describe('files', () => {
   ])('%j fails with a named error and leaves nothing behind', async (args, code) => {
     const { base } = await writePair();
     await folder.run(createArgs);
+    await folder.run(['hrl', 'create', '--base', 'base.raw', '--changed', 'base.raw', '--out', 'none.hrl']);
     await writeFile(folder.file('odd.raw'), Buffer.alloc(1000));
+    await writeFile(folder.file('empty.raw'), '');
     await writeFile(folder.file('short.raw'), base.subarray(0, mib));
     await writeFile(folder.file('disk.vhdx'), Buffer.concat([Buffer.from('vhdxfile'), Buffer.alloc(504)]));
     await writeFile(folder.file('bad.json'), '[{"offset":0,"length":4096},{"offset":1,"length":512}]');

@@ -101,6 +101,34 @@ describe('hrl merge', () => {
     expect(refused.json['error']).toMatchObject({ code: 'LogDataCorrupt' });
   });
 
+  it.each([
+    [['2.hrl', '1.hrl'], '1.hrl', 'a place before 2.hrl'],
+    [['1.hrl', '3.hrl'], '3.hrl', idOf(1)],
+    [['1.hrl', '1.hrl'], '1.hrl', 'another log than the one applied last'],
+  ])('of %j names what is out of place, and makes nothing', async (logs, file, expected) => {
+    await writeChain();
+    const { exitCode, stderr } = await folder.run(['hrl', 'merge', 'all.hrl', ...logs]);
+    expect(exitCode).toBe(3);
+    expect(stderr).toContain(`LogChainBroken: ${file}: `);
+    expect(stderr).toContain(expected);
+    expect(stderr).toMatch(/→ Nothing was changed\..*lifeboat hrl inspect/);
+    expect(await readdir(folder.path)).not.toContain('all.hrl');
+  });
+
+  it('finds out that it may not write before it reads the logs', async () => {
+    await writeFile(folder.file('1.hrl'), 'no log');
+    await writeFile(folder.file('all.hrl'), 'precious');
+    const codeOf = async (...args: string[]): Promise<unknown> => {
+      const { json } = await folder.runJson(['hrl', 'merge', ...args]);
+      return (json['error'] as { code: string }).code;
+    };
+    expect(await codeOf('all.hrl', '1.hrl')).toBe('FileExists');
+    expect(await codeOf('1.hrl', '1.hrl', '--force')).toBe('UsageError');
+    expect(await codeOf('all.hrl', '1.hrl', '--force')).toBe('LogNotHrl');
+    expect(await codeOf('all.hrl', 'missing.hrl', '--force')).toBe('FileNotFound');
+    expect(await readFile(folder.file('all.hrl'), 'utf8')).toBe('precious');
+  });
+
   it('of logs that say "nothing changed" says so too', async () => {
     await writeLog('1.hrl', [], 1);
     await writeLog('2.hrl', [], 2);

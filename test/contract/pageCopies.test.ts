@@ -1,19 +1,21 @@
 // Copies inside the service: the contract on the storage in memory and, over HTTP, on Azurite with the missing operation
 // put in front of it; and what happens where the service does not offer them.
 import { AnonymousCredential, BlobServiceClient } from '@azure/storage-blob';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { LifeboatError } from '../../lib/errors.ts';
 import { drainItem } from '../../lib/replication/drain.ts';
 import { connect } from '../../lib/storage/azure/connection.ts';
 import { azureStorage, type AzureStorage } from '../../lib/storage/azure/index.ts';
+import { azurePageBlobs } from '../../lib/storage/azure/pageBlobs.ts';
 import { pageCopier } from '../../lib/storage/azure/pageCopies.ts';
 import { memoryStorage } from '../../lib/storage/memory/index.ts';
-import type { ByteRange, Fence, PageCopySource, Storage } from '../../lib/storage/ports.ts';
+import type { ByteRange, Fence, PageBlobPort, PageCopySource, Storage } from '../../lib/storage/ports.ts';
 import { startAzurite, type RunningAzurite } from '../support/azurite.ts';
 import { copyingService, type CopyingService } from '../support/copyingService.ts';
 import { ProtectedVm } from '../support/protectedVm.ts';
 import { startStorageProxy, type StorageProxy } from '../support/storageProxy.ts';
 import { codeOf, expectBytes, freshName, patternBytes } from './outcomes.ts';
-import { answer, startScriptedService } from './scriptedService.ts';
+import { answer, reset, startScriptedService, type Answer, type ScriptedService } from './scriptedService.ts';
 
 const kib = 1024;
 const mib = 1024 * kib;
@@ -179,42 +181,108 @@ describe('on the wire', () => {
     expect(lifeMs).toBeGreaterThan(45 * 60_000);
     expect(lifeMs).toBeLessThanOrEqual(3_600_000);
   });
+});
 
-  test('a copy of unknown outcome is not sent again, a busy service is asked again', async () => {
-    const scripted = await startScriptedService();
+describe('answers to a copy', () => {
+  const properties = answer(200, undefined, {
+    'content-length': '4096',
+    'x-ms-blob-type': 'PageBlob',
+    etag: '"1"',
+  });
+  const fence: Fence = { leaseId: 'id', sequenceNumber: 7 };
+  const log = { container: 'deltas', name: 'log', etag: '"5"', offsetBytes: 0 };
+  const clock = { now: new Date() };
+  let scripted: ScriptedService;
+  let replicas: PageBlobPort;
+  let recovered: PageBlobPort;
+
+  beforeEach(async () => {
+    scripted = await startScriptedService();
     const retry = { maxTries: 3, delayMs: 1, operationTimeoutMs: 5000 };
-    const { replicas } = azureStorage({ connectionString: scripted.connectionString, retry });
-    const properties = answer(200, undefined, {
-      'content-length': '4096',
-      'x-ms-blob-type': 'PageBlob',
-      etag: '"1"',
+    const connection = connect({ connectionString: scripted.connectionString, retry });
+    const copier = pageCopier(connection, () => clock.now);
+    replicas = azurePageBlobs(connection, 'replicas', copier);
+    recovered = azurePageBlobs(connection, 'recovered', copier);
+    scripted.script(properties);
+    await Promise.all([replicas.find('item/os'), recovered.find('item/os')]);
+  });
+  afterEach(() => scripted.stop());
+
+  /** What one copy into a replica comes to: true, false, or the code of an error. */
+  async function copyWith(...answers: Answer[]): Promise<boolean | string> {
+    scripted.script(...answers);
+    const copying = replicas.copyPages!('item/os', range(0, 512), log, fence);
+    let isCopied: boolean | undefined;
+    const code = await codeOf(copying.then((value) => (isCopied = value)));
+    return isCopied ?? code;
+  }
+
+  test('done: once, with the fence, the range of the page blob, and that of the log', async () => {
+    expect(await copyWith(answer(201, undefined, { etag: '"2"' }))).toBe(true);
+    expect(scripted.received).toHaveLength(1);
+    expect(scripted.received[0]!.headers).toMatchObject({
+      ...{ 'x-ms-page-write': 'update', 'content-length': '0' },
+      ...{ 'x-ms-range': 'bytes=0-511', 'x-ms-source-range': 'bytes=0-511' },
+      ...{ 'x-ms-lease-id': 'id', 'x-ms-if-sequence-number-eq': '7', 'x-ms-source-if-match': '"5"' },
     });
-    const copy = (): Promise<string> =>
-      codeOf(
-        replicas.copyPages!(
-          'item/os',
-          range(0, 512),
-          { container: 'deltas', name: 'log', etag: '"5"', offsetBytes: 0 },
-          { leaseId: 'id', sequenceNumber: 7 },
-        ),
-      );
-    scripted.script(properties, answer(500, 'OperationTimedOut'));
-    expect(await copy()).toBe('StorageUnavailable');
-    expect(scripted.received.map(({ method }) => method)).toEqual(['HEAD', 'PUT']);
-    scripted.script(
-      answer(503, 'ServerBusy'),
-      answer(503, 'ServerBusy'),
-      answer(201, undefined, { etag: '"2"' }),
-    );
-    expect(await copy()).toBe('ok');
+  });
+
+  test('busy: the service is asked again', async () => {
+    const busy = answer(503, 'ServerBusy');
+    expect(await copyWith(busy, busy, answer(201, undefined, { etag: '"2"' }))).toBe(true);
     expect(scripted.received).toHaveLength(3);
-    scripted.script(answer(412, 'CannotVerifyCopySource'));
-    expect(await copy()).toBe('LogChanged');
-    // A source that the service may not read will not become readable: carry from now on.
-    scripted.script(answer(403, 'CannotVerifyCopySource'));
-    expect(await copy()).toBe('ok');
+  });
+
+  test.each([
+    [412, 'SequenceNumberConditionNotMet', 'FenceLost'],
+    [412, 'LeaseIdMismatchWithBlobOperation', 'ReplicaLeaseLost'],
+    [412, 'LeaseLost', 'ReplicaLeaseLost'],
+    [412, 'LeaseNotPresentWithBlobOperation', 'ReplicaLeaseLost'],
+    [412, 'CannotVerifyCopySource', 'LogChanged'],
+    [412, 'SourceConditionNotMet', 'LogChanged'],
+    [404, 'CannotVerifyCopySource', 'BlobNotFound'],
+    [404, 'BlobNotFound', 'BlobNotFound'],
+    [416, 'InvalidPageRange', 'RangeError'],
+  ])('%i %s is about target or source: %s, and copies go on', async (status, code, expected) => {
+    expect(await copyWith(answer(status, code))).toBe(expected);
+    expect(scripted.received).toHaveLength(1);
+    expect(replicas.copyPages).toBeDefined();
+  });
+
+  test.each([
+    [501, 'NotImplemented'],
+    [405, 'UnsupportedHttpVerb'],
+    [400, 'UnsupportedHeader'],
+    [401, 'CannotVerifyCopySource'],
+    [403, 'CannotVerifyCopySource'],
+    [403, 'AuthorizationFailure'],
+    [409, 'CannotVerifyCopySource'],
+  ])('%i %s: the bytes are carried, and no copy is asked for until a while later', async (status, code) => {
+    expect(await copyWith(answer(status, code))).toBe(false);
+    expect(scripted.received).toHaveLength(1);
     expect(replicas.copyPages).toBeUndefined();
-    await scripted.stop();
+    clock.now = new Date(clock.now.getTime() + 10 * 60_000);
+    expect(await copyWith(answer(201, undefined, { etag: '"2"' }))).toBe(true);
+  });
+
+  test.each<[string, Answer]>([
+    ['500 CannotVerifyCopySource', answer(500, 'CannotVerifyCopySource')],
+    ['500 OperationTimedOut', answer(500, 'OperationTimedOut')],
+    ['503 CannotVerifyCopySource', answer(503, 'CannotVerifyCopySource')],
+    ['a connection that breaks', reset],
+  ])('%s may still be carried out: not sent again, and the next attempt carries', async (_what, given) => {
+    expect(await copyWith(given)).toBe('StorageUnavailable');
+    expect(scripted.received).toHaveLength(1);
+    expect(replicas.copyPages).toBeUndefined();
+  });
+
+  test('a log that cannot be copied says nothing of snapshots', async () => {
+    expect(await copyWith(answer(403, 'CannotVerifyCopySource'))).toBe(false);
+    expect(replicas.copyPages).toBeUndefined();
+    scripted.script(answer(201, undefined, { etag: '"2"' }));
+    const from = { container: 'replicas', name: 'item/os', snapshotId: '2026-01-01T00:00:00.0000001Z' };
+    const copying = recovered.copyPages!('item/os', range(0, 512), { ...from, offsetBytes: 0 }, fence);
+    expect(await copying).toBe(true);
   });
 });
 
@@ -285,6 +353,22 @@ describe('the URL of the source', () => {
       spr: 'https',
       skoid: 'object',
     });
+  });
+
+  test('that nobody may sign costs the copy alone: nothing is sent, the bytes are carried', async () => {
+    const scripted = await startScriptedService();
+    const connection = connect({ connectionString: scripted.connectionString });
+    const refusal = new LifeboatError('StorageDenied', 'get a user delegation key: refused');
+    const copier = { now: () => new Date(), sourceUrl: () => Promise.reject(refusal) };
+    const replicas = azurePageBlobs(connection, 'replicas', copier);
+    scripted.script(
+      answer(200, undefined, { 'content-length': '4096', 'x-ms-blob-type': 'PageBlob', etag: '"1"' }),
+    );
+    const copy = replicas.copyPages!;
+    expect(await copy('item/os', range(0, 512), source, { leaseId: 'id', sequenceNumber: 1 })).toBe(false);
+    expect(scripted.received.map(({ method }) => method)).toEqual(['HEAD']);
+    expect(replicas.copyPages).toBeUndefined();
+    await scripted.stop();
   });
 
   test('of a snapshot is a URL that reads this snapshot alone', async () => {

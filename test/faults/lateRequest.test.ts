@@ -41,7 +41,6 @@ const requests: [string, string, (request: ProxiedRequest) => boolean][] = [
 
 let azurite: RunningAzurite;
 let proxy: StorageProxy;
-let storage: AzureStorage;
 /** Which request is held back next. */
 let wanted: ((request: ProxiedRequest) => boolean) | undefined;
 let held: Deliver[] = [];
@@ -57,14 +56,18 @@ beforeAll(async () => {
     );
     return undefined;
   });
-  const retry = { maxTries: 2, delayMs: 10, operationTimeoutMs: 1500 };
-  storage = azureStorage({ connectionString: proxy.connectionString, retry });
-  await storage.ensureContainers();
+  await storageOfProcess().ensureContainers();
 });
 afterAll(async () => {
   await proxy.stop();
   await azurite.stop();
 });
+
+/** The storage as a process finds it that was just started: nothing is known of copies that did not work. */
+function storageOfProcess(): AzureStorage {
+  const retry = { maxTries: 2, delayMs: 10, operationTimeoutMs: 1500 };
+  return azureStorage({ connectionString: proxy.connectionString, retry });
+}
 
 /** A machine whose first drain has one request held back and ends without knowing its outcome. */
 async function withHeldRequest(
@@ -72,6 +75,7 @@ async function withHeldRequest(
   isWanted: (request: ProxiedRequest) => boolean,
 ): Promise<{ vm: ProtectedVm; deliver: Deliver }> {
   const item = `late-${name.toLowerCase().replaceAll(' ', '-')}`;
+  const storage = storageOfProcess();
   const vm = await new ProtectedVm({ diskSizes: [2 ** 20, 2 ** 20], storage, item }).protect();
   const filled = (sectors: number, byte: number) => new Uint8Array(sectors * 512).fill(byte);
   // One to copy, one to carry, one to clear.

@@ -11,6 +11,11 @@ export interface CopyingService {
 }
 
 const limitBytes = 4 * 1024 * 1024;
+const urlLimitBytes = 2048;
+const knownHeaders = new Set([
+  ...['x-ms-page-write', 'x-ms-version', 'x-ms-date', 'x-ms-copy-source', 'x-ms-range', 'x-ms-source-range'],
+  ...['x-ms-source-if-match', 'x-ms-lease-id', 'x-ms-if-sequence-number-eq'],
+]);
 
 /** A request that the service would not take at all. */
 class Refusal extends Error {
@@ -30,12 +35,7 @@ export function copyingService(azurite: { blobEndpoint: string; connectionString
 
   const carryOut = async (request: ProxiedRequest): Promise<void> => {
     const header = (name: string): string => requireHeader(request, name);
-    if (header('content-length') !== '0')
-      throw new Refusal(400, 'InvalidHeaderValue', 'Content-Length is not 0');
-    if (header('x-ms-page-write') !== 'update')
-      throw new Refusal(400, 'InvalidHeaderValue', 'x-ms-page-write');
-    if (!header('authorization').startsWith('SharedKey '))
-      throw new Refusal(403, 'AuthenticationFailed', 'key');
+    checkHeaders(request);
     const target = parseRange(header('x-ms-range'));
     const length = target.end - target.start;
     if (target.start % 512 !== 0 || length % 512 !== 0)
@@ -46,6 +46,8 @@ export function copyingService(azurite: { blobEndpoint: string; connectionString
     const bytes = await readSource(azurite.blobEndpoint, request);
     const [container = '', ...name] = new URL(request.url, azurite.blobEndpoint).pathname.split('/').slice(2);
     const blob = account.getContainerClient(container).getPageBlobClient(decodeURIComponent(name.join('/')));
+    const { contentLength = 0 } = await blob.getProperties();
+    if (target.end > contentLength) throw new Refusal(416, 'InvalidPageRange', 'past the end');
     await blob.uploadPages(bytes, target.start, length, {
       conditions: {
         leaseId: header('x-ms-lease-id'),
@@ -74,6 +76,29 @@ export function copyingService(azurite: { blobEndpoint: string; connectionString
       return answer;
     },
   };
+}
+
+/** Everything that a request can be refused for by itself. */
+function checkHeaders(request: ProxiedRequest): void {
+  const header = (name: string): string => requireHeader(request, name);
+  const refuse = (why: string): never => {
+    throw new Refusal(400, 'InvalidHeaderValue', why);
+  };
+  if (header('content-length') !== '0' || request.body.length > 0) refuse('Content-Length is not 0');
+  if (header('x-ms-page-write') !== 'update') refuse('x-ms-page-write');
+  if (header('x-ms-version') < '2018-11-09') refuse('x-ms-version has no such operation');
+  if (Number.isNaN(Date.parse(header('x-ms-date')))) refuse('x-ms-date');
+  if (header('x-ms-copy-source').length > urlLimitBytes) refuse('x-ms-copy-source is too long');
+  const extra = Object.keys(request.headers).find((name) => isUnknownHeader(name));
+  if (extra !== undefined) refuse(extra);
+  if (!header('authorization').startsWith('SharedKey '))
+    throw new Refusal(403, 'AuthenticationFailed', 'key');
+}
+
+/** Whatever the request could mean by it, it was not thought of: ranges, checksums and conditions are named above. */
+function isUnknownHeader(name: string): boolean {
+  if (/^(range|if-|content-md5)/.test(name)) return true;
+  return /^x-ms-(?!client-request-id$|return-client-request-id$)/.test(name) && !knownHeaders.has(name);
 }
 
 /** Reads what the request names, with nothing but what the request brings. */

@@ -49,6 +49,8 @@ export async function startStorageProxy(
       if (answer !== undefined) reply(response, answer);
     });
   });
+  // A connection that is closed while a request is on its way is a fault; those are the tests' to inject.
+  server.keepAliveTimeout = 0;
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const proxied = azurite.blobEndpoint.replace(`:${port}/`, `:${(server.address() as AddressInfo).port}/`);
   return {

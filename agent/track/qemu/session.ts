@@ -1,10 +1,10 @@
 // A connection to a machine that is ready for a cycle: right version, nothing left of an agent that died, NBD running.
 import { rm, writeFile } from 'node:fs/promises';
-import net from 'node:net';
 import path from 'node:path';
 import { LifeboatError } from '../../../lib/errors.ts';
 import { errnoOf } from '../../fileErrors.ts';
 import { QmpClient, QmpError } from '../../qmp/client.ts';
+import { isListening, maxSocketPathBytes } from '../../qmp/listening.ts';
 import { holdNotNeeded } from '../tracker.ts';
 import { Machine, type AttachedDisk, type QemuDisk } from './machine.ts';
 import { removeViews } from './view.ts';
@@ -20,21 +20,8 @@ export interface QemuTrackerOptions {
   timeoutMs?: number;
 }
 
-/** Unix sockets have no longer names. */
-const maxSocketPathBytes = 107;
 /** Says that we paused the machine: whoever comes after a crash lets it run again. */
 const pauseMarker = 'lifeboat-paused';
-
-function canConnect(socketPath: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = net.connect({ path: socketPath });
-    const end = (result: boolean) => (): void => {
-      socket.destroy();
-      resolve(result);
-    };
-    socket.once('connect', end(true)).once('error', end(false));
-  });
-}
 
 export class Session {
   readonly machine: Machine;
@@ -95,7 +82,7 @@ export class Session {
       const isRunning = error instanceof QmpError && error.description.includes('already running');
       if (!isRunning) throw error;
       // It is ours, left by an agent that died, or somebody else's, whose address QEMU does not tell.
-      if (!(await canConnect(this.nbdSocketPath)))
+      if (!(await isListening(this.nbdSocketPath)))
         throw new LifeboatError(
           'SourceAnswerInvalid',
           `${this.machine.qmp.location}: somebody else started the NBD server of this QEMU; stop it (nbd-server-stop)`,

@@ -45,7 +45,6 @@ const conditionCodes = new Set([
 const exactCodes: Readonly<Record<string, ErrorCode>> = {
   BlobAlreadyExists: 'BlobExists',
   BlobNotFound: 'BlobNotFound',
-  CannotVerifyCopySource: 'BlobNotFound',
   ContainerNotFound: 'ResourceNotFound',
   SequenceNumberConditionNotMet: 'FenceLost',
   TableNotFound: 'ResourceNotFound',
@@ -98,14 +97,21 @@ export function isSurelyRefused(error: unknown): boolean {
 }
 
 /**
- * True when the service answered that it does not copy from URLs (emulators), or that it may not read the source: in an
- * account behind private endpoints it cannot reach itself.
+ * Statuses of a copy with which the service says that it does not do such a thing (501, 405, 400), or may not read the
+ * source (401, 403): in an account behind private endpoints it cannot reach itself.
  */
-export function isCopyNotOffered(error: unknown): boolean {
+const copyRefusals = new Set<number | undefined>([400, 401, 403, 405, 501]);
+
+/**
+ * True when the service refused a copy as such, not for the state of its source or its target. Nothing has changed then,
+ * and the bytes can be carried.
+ */
+export function isCopyRefused(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
-  const service: ServiceError = error;
-  const isUnreadable = service.statusCode === 401 || service.statusCode === 403;
-  return service.statusCode === 501 || (isUnreadable && errorCode(service) === 'CannotVerifyCopySource');
+  const { statusCode }: ServiceError = error;
+  return (
+    copyRefusals.has(statusCode) || (statusCode === 409 && errorCode(error) === 'CannotVerifyCopySource')
+  );
 }
 
 /** True when the service answered that the blob, snapshot or row is not there (and not that its container is missing). */
@@ -126,7 +132,6 @@ export function redact(text: string): string {
 }
 
 function lifeboatCode(error: ServiceError, code: string, onCondition: ErrorCode): ErrorCode {
-  if (code === 'CannotVerifyCopySource' && error.statusCode === 412) return onCondition;
   const exact = exactCodes[code];
   if (exact !== undefined) return exact;
   if (leaseCodes.has(code)) return 'ReplicaLeaseLost';

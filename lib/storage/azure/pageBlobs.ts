@@ -6,7 +6,7 @@ import type { AzureConnection } from './connection.ts';
 import { hasServiceCode, isNotFound } from './errors.ts';
 import { pageContainer, type PageContainer } from './pageContainer.ts';
 import { pageContent } from './pageContent.ts';
-import { copyInto, type PageCopier } from './pageCopies.ts';
+import { copiesInto, type PageCopier } from './pageCopies.ts';
 import { pageLeases } from './pageLeases.ts';
 import { pageSnapshots } from './pageSnapshots.ts';
 
@@ -17,10 +17,10 @@ export function azurePageBlobs(
   copier: PageCopier,
 ): PageBlobPort {
   const container = pageContainer(connection, containerName);
-  const copyPages = copyInto(container, copier);
+  const copies = copiesInto(container, copier);
   return {
     get copyPages() {
-      return copier.isOffered() ? copyPages : undefined;
+      return copies();
     },
     find: (name) => container.find(name),
     listNames: (prefix) => listNames(container, prefix),

@@ -45,6 +45,18 @@ describe('readLogChain', () => {
       'LogChainBroken',
     ],
     [
+      'a log after the one that follows it, also where it starts the chain',
+      { 'b.hrl': log(b, a), 'a.hrl': log(a, nilGuid) },
+      'a.hrl',
+      'LogChainBroken',
+    ],
+    [
+      'a log again after another chain began',
+      { 'a.hrl': log(a, nilGuid), 'c.hrl': log(c, nilGuid), 'copy.hrl': log(a, nilGuid) },
+      'copy.hrl',
+      'LogChainBroken',
+    ],
+    [
       'a damaged one',
       { 'a.hrl': log(a, nilGuid), 'b.hrl': log(b, a).fill(1, 30, 31) },
       'b.hrl',
@@ -64,6 +76,17 @@ describe('readLogChain', () => {
       code: 'LogEntryOutOfBounds',
     });
     await expect(chain(logs, { previousUniqueId: a, diskSizeBytes: 2 ** 20 })).resolves.toBeDefined();
+    const around = { 'b.hrl': log(b, a), 'a.hrl': log(a, nilGuid) };
+    await expect(chain(around, { previousUniqueId: a.toUpperCase() })).rejects.toMatchObject({
+      code: 'LogChainBroken',
+      field: 'UniqueId',
+    });
+  });
+
+  it('takes as expectation only what the logs can say: nothing was before, or the order is the caller’s', async () => {
+    const chains = { 'a.hrl': log(a, nilGuid), 'c.hrl': log(c, nilGuid), 'b.hrl': log(b, nilGuid) };
+    const { headers } = await chain(chains, { previousUniqueId: nilGuid });
+    expect(headers.map(({ uniqueId }) => uniqueId)).toEqual([a, c, b]);
   });
 
   it('a log that starts a chain may follow any log', async () => {

@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { memorySource, type RandomAccessSource } from '../../../lib/disk/source.ts';
 import { ByteBudget } from '../../../lib/merge/byteBudget.ts';
 import { KeptLog } from '../../../lib/merge/keptLog.ts';
-import type { ScratchSpace } from '../../../lib/merge/scratch.ts';
+import { scratchOf, type Damage } from '../../merge/memoryScratch.ts';
 
 const bytesOf = (length: number): Uint8Array => Uint8Array.from({ length }, (_, index) => (index * 31) % 251);
 
@@ -19,40 +19,6 @@ function readableFrom(bytes: Uint8Array, from: number): RandomAccessSource {
       return source.read(offsetBytes, lengthBytes);
     },
   };
-}
-
-type Damage = 'none' | 'write fails' | 'read fails' | 'byte changes' | 'no room' | 'open fails';
-
-/** Scratch space of `roomBytes` in memory, which may be as bad as a disk can be. */
-function scratchOf(
-  roomBytes: number,
-  damage: Damage = 'none',
-): ScratchSpace & { stored: Uint8Array; closed: number } {
-  const stored = new Uint8Array(roomBytes);
-  const space = {
-    stored,
-    closed: 0,
-    async open() {
-      if (damage === 'open fails') throw new Error('EACCES');
-      if (damage === 'no room') return undefined;
-      return {
-        sizeBytes: roomBytes,
-        async write(offsetBytes: number, data: Uint8Array) {
-          if (damage === 'write fails' && offsetBytes > 0) throw new Error('ENOSPC');
-          stored.set(data, offsetBytes);
-        },
-        async read(offsetBytes: number, target: Uint8Array) {
-          if (damage === 'read fails') throw new Error('EIO');
-          target.set(stored.subarray(offsetBytes, offsetBytes + target.length));
-          if (damage === 'byte changes') target[target.length - 1] = ~(target.at(-1) ?? 0);
-        },
-        async close() {
-          space.closed++;
-        },
-      };
-    },
-  };
-  return space;
 }
 
 describe('KeptLog', () => {
