@@ -12,11 +12,8 @@ import { parseChanges } from '../../../../agent/track/program/changesFormat.ts';
 import { ProgramTracker } from '../../../../agent/track/program/tracker.ts';
 import { programViews } from '../../../../agent/track/program/views.ts';
 import { restingDisks } from '../../../../agent/track/restingDisks.ts';
-import { HashPool } from '../../../../agent/track/scan/hashPool.ts';
-import { scanDisk } from '../../../../agent/track/scan/scanDisk.ts';
 import { ScanTracker } from '../../../../agent/track/scan/tracker.ts';
 import type { ChangeTracker, FrozenCycle } from '../../../../agent/track/tracker.ts';
-import { openDisk } from '../../../../agent/disk/openDisk.ts';
 import type { ByteRange } from '../../../../lib/storage/ports.ts';
 
 let folder: string;
@@ -232,26 +229,6 @@ describe('scan', () => {
       onProgress: () => writeFileSync(path, randomBytes(sizes.data)),
     });
     await expect(tracker.freeze({})).rejects.toMatchObject({ code: 'SourceChanged' });
-  });
-
-  it('finds the same in threads and without', async () => {
-    const machine = await newMachine();
-    await using reader = await openDisk(machine.places[1]!.location, { format: 'raw' });
-    const { sizeBytes } = reader;
-    const first = `${machine.path}-first.digests`;
-    await using here = new HashPool(0);
-    const { extents, sha256 } = await scanDisk({ reader, pool: here, path: first });
-    await using threads = new HashPool(2);
-    const other = await scanDisk({ reader, pool: threads, path: `${machine.path}-other.digests` });
-    expect(other.extents).toEqual(extents);
-    // Each disk has a secret of its own, so the digests of two first scans say nothing about each other.
-    expect(await readFile(first)).not.toEqual(await readFile(`${machine.path}-other.digests`));
-    const again = await scanDisk({
-      ...{ reader, pool: threads, path: `${machine.path}-again.digests` },
-      older: { path: first, sha256, sizeBytes },
-    });
-    expect(again).toMatchObject({ extents: [], sha256 });
-    expect(await readFile(first)).toEqual(await readFile(`${machine.path}-again.digests`));
   });
 });
 
