@@ -171,6 +171,7 @@ describe('the agent in a failover', () => {
     await agent.end('SIGKILL');
     agent.start();
     await over(first, back);
+    await agent.saw('failed back; start the machine here');
     const resumed = [
       ...agent.output.matchAll(
         /vm-1\/data: (\d+) bytes written of (\d+) compared, (\d+) fetched, (\d+) bytes were done/g,
@@ -184,7 +185,6 @@ describe('the agent in a failover', () => {
     expect(home.subarray(0, osBytes).equals(expected.os)).toBe(true);
     expect(home.subarray(osBytes).equals(footer)).toBe(true);
     expect((await readFile(at('data.raw'))).equals(expected.data)).toBe(true);
-    await agent.saw('failed back; start the machine here');
 
     // The machine runs here again; its next cycle is a delta.
     await first.act('reProtect');

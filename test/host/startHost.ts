@@ -1,13 +1,14 @@
 // Starts the real program on the fixture app, built from source, in folders of its own; knows how to stop it, kill it,
 // and read what it wrote. Every host started here is gone when the test file ends, whatever happened.
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { afterAll } from 'vitest';
+import { reservedPort } from '../support/listening.ts';
 
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 export const fixtureApp = join(root, 'test', 'host', 'fixture', 'app');
@@ -60,7 +61,7 @@ afterAll(async () => {
   // The Azurite of a killed host flushes into the folder and ends by itself.
   await sleep(running.size > 0 ? 500 : 0);
   for (const folder of folders)
-    rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
+    rmSync(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 });
 });
 
 /** A folder that is removed after the test file. */
@@ -139,7 +140,9 @@ export async function runHost(options: HostOptions = {}): Promise<HostRun> {
 
 /** Starts the program and waits until it has written local.json; fails with its output when it ends instead. */
 export async function startHost(options: HostOptions = {}): Promise<ReadyHost> {
-  const run = await runHost(options);
+  const dataDirectory = options.dataDirectory ?? join(temporaryFolder(), 'data');
+  await reservePorts(dataDirectory);
+  const run = await runHost({ ...options, dataDirectory, port: options.port ?? (await reservedPort()) });
   const ended = run.exited.then(({ code, output }) => {
     throw new Error(`The host ended with ${code} instead of getting ready:\n${output}`);
   });
@@ -158,6 +161,15 @@ export async function startHost(options: HostOptions = {}): Promise<ReadyHost> {
     await run.exited;
   };
   return { ...run, url: local.url, local, stop, kill };
+}
+
+/** A host that is started again has its storage where it was: nobody is given these ports while it is away. */
+async function reservePorts(dataDirectory: string): Promise<void> {
+  const file = join(dataDirectory, 'ports.json');
+  if (existsSync(file)) return;
+  const [blob, queue, table] = await Promise.all([reservedPort(), reservedPort(), reservedPort()]);
+  mkdirSync(dataDirectory, { recursive: true });
+  writeFileSync(file, JSON.stringify({ blob, queue, table }));
 }
 
 function findLocalJson(run: HostRun, isIndirect: boolean): LocalJson | undefined {
@@ -180,6 +192,15 @@ export async function waitFor<T>(
     if (Date.now() > deadline) throw new Error(`Waited in vain for: ${String(probe)}`);
     await sleep(30);
   }
+}
+
+/** Waits until the output has the text: what is printed before an answer may be read after it. */
+export async function untilSaid(host: HostRun, text: string | RegExp): Promise<void> {
+  const isSaid = (): boolean =>
+    typeof text === 'string' ? host.output().includes(text) : text.test(host.output());
+  await waitFor(isSaid).catch(() => {
+    throw new Error(`The host did not say ${String(text)}:\n${host.output()}`);
+  });
 }
 
 export interface Observation {
