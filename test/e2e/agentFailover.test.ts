@@ -63,7 +63,7 @@ machines:
 };
 
 // A busy machine takes its time.
-vi.setConfig({ testTimeout: 180_000 });
+vi.setConfig({ testTimeout: 300_000 });
 
 let host: ReadyHost;
 let source: SourceHost;

@@ -26,7 +26,7 @@ const missing = findMissingTools({ 'qemu-system-x86_64': 'qemu-system-x86' });
 const diskBytes = 4 * mib;
 
 // A busy machine takes its time.
-vi.setConfig({ testTimeout: 180_000 });
+vi.setConfig({ testTimeout: 300_000 });
 
 let host: ReadyHost;
 let source: SourceHost;

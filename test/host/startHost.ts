@@ -1,4 +1,4 @@
-// Starts the real program on the fixture app, built from source, in folders of its own; knows how to stop it, kill it,
+// Starts the real program on the fixture app, in folders of its own; knows how to stop it, kill it,
 // and read what it wrote. Every host started here is gone when the test file ends, whatever happened.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -6,11 +6,11 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { build } from 'esbuild';
 import { afterAll } from 'vitest';
 import { reservedPort } from '../support/listening.ts';
 
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
+const hostProgram = join(root, 'dist', 'local', 'main.mjs');
 export const fixtureApp = join(root, 'test', 'host', 'fixture', 'app');
 export const streamingApp = join(root, 'test', 'host', 'fixture', 'streamingApp');
 export const timeoutApp = join(root, 'test', 'host', 'fixture', 'timeoutApp');
@@ -54,7 +54,6 @@ export interface HostOptions {
 
 const running = new Set<ChildProcess>();
 const folders: string[] = [];
-let programs: Promise<string> | undefined;
 
 afterAll(async () => {
   for (const child of running) child.kill('SIGKILL');
@@ -80,33 +79,8 @@ export function temporaryAppFolder(): string {
   return folder;
 }
 
-/** Builds the two programs where they find the installed packages, as `npm run build` does; once per test file. */
-function buildPrograms(): Promise<string> {
-  programs ??= (async () => {
-    const outdir = join(root, 'node_modules', '.cache', 'local-host-test', String(process.pid));
-    folders.push(outdir);
-    await build({
-      entryPoints: {
-        main: join(root, 'local', 'main.ts'),
-        azuriteProcess: join(root, 'local', 'azurite', 'azuriteProcess.ts'),
-      },
-      outdir,
-      outExtension: { '.js': '.mjs' },
-      bundle: true,
-      format: 'esm',
-      platform: 'node',
-      target: 'node20',
-      packages: 'external',
-      sourcemap: 'inline',
-    });
-    return outdir;
-  })();
-  return programs;
-}
-
 /** Starts the program and returns at once. */
-export async function runHost(options: HostOptions = {}): Promise<HostRun> {
-  const outdir = await buildPrograms();
+export function runHost(options: HostOptions = {}): HostRun {
   const dataDirectory = options.dataDirectory ?? join(temporaryFolder(), 'data');
   const args = [
     '--app',
@@ -116,7 +90,7 @@ export async function runHost(options: HostOptions = {}): Promise<HostRun> {
     '--data-dir',
     dataDirectory,
   ];
-  const program = ['--enable-source-maps', join(outdir, 'main.mjs'), ...args, ...(options.args ?? [])];
+  const program = ['--enable-source-maps', hostProgram, ...args, ...(options.args ?? [])];
   // `; true` keeps the shell: a lone command would replace it.
   const viaShell = ['-c', '"$0" "$@"; true', process.execPath, ...program];
   const isBehindShell = options.isBehindShell === true;
@@ -142,7 +116,7 @@ export async function runHost(options: HostOptions = {}): Promise<HostRun> {
 export async function startHost(options: HostOptions = {}): Promise<ReadyHost> {
   const dataDirectory = options.dataDirectory ?? join(temporaryFolder(), 'data');
   await reservePorts(dataDirectory);
-  const run = await runHost({ ...options, dataDirectory, port: options.port ?? (await reservedPort()) });
+  const run = runHost({ ...options, dataDirectory, port: options.port ?? (await reservedPort()) });
   const ended = run.exited.then(({ code, output }) => {
     throw new Error(`The host ended with ${code} instead of getting ready:\n${output}`);
   });

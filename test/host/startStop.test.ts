@@ -204,7 +204,7 @@ describe('--json', () => {
     const app = temporaryFolder();
     writeFileSync(join(app, 'package.json'), JSON.stringify({ type: 'module', main: 'index.mjs' }));
     writeFileSync(join(app, 'index.mjs'), "console.log('from %s', 'the app'); throw new Error('stop here');");
-    const run = await runHost({ app, args: ['--json'] });
+    const run = runHost({ app, args: ['--json'] });
     let lines = '';
     run.child.stdout?.on('data', (text: string) => (lines += text));
     await run.exited;

@@ -50,7 +50,7 @@ describe('--watch', () => {
   it('ends when the first host cannot start', async () => {
     const app = writeApp('one');
     writeFileSync(join(app, 'host.json'), 'not json');
-    const { code, output } = await (await runHost({ app, args: ['--watch'] })).exited;
+    const { code, output } = await runHost({ app, args: ['--watch'] }).exited;
     expect(code).toBe(2);
     expect(output).toContain('host.json');
   });
