@@ -1,12 +1,17 @@
 import { defineConfig } from 'vitest/config';
+import LongFirst from './test/support/longFirst.ts';
 
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
+    globalSetup: ['./test/support/builtPrograms.ts'],
     setupFiles: ['./test/support/eventLoop.ts'],
     reporters: ['default', './test/support/summaryReporter.ts'],
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    sequence: { sequencer: LongFirst },
+    // On a machine that has other work: nothing that comes late is a failure.
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
+    expect: { poll: { timeout: 60_000 } },
     coverage: {
       provider: 'v8',
       include: ['lib/hrl/**', 'lib/merge/**'],

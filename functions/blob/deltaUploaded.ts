@@ -2,12 +2,14 @@
 // so triggers that come late, twice, out of order or for another version of the blob are harmless.
 import { app } from '@azure/functions';
 import type { InvocationContext } from '@azure/functions';
+import * as df from 'durable-functions';
 import { drainOnLadder } from '../../lib/protection/failures.ts';
+import { wakeJobOf } from '../../lib/protection/reconcileJobs.ts';
 import { telemetryOf } from '../../lib/replication/context.ts';
 import { itemOfDelta, parseDeltaName } from '../../lib/replication/names.ts';
 import { traceparentKey, validTraceparents } from '../../lib/telemetry/traceparent.ts';
 import { drainUntil } from '../limits.ts';
-import { replicationContext } from '../services.ts';
+import { orchestrationClient, replicationContext } from '../services.ts';
 import type { BlobHandle } from './blobClientFactory.ts';
 
 /** What the log's metadata names as its trace, unchecked; the host brings the metadata along. */
@@ -38,6 +40,7 @@ async function deltaUploaded(handle: BlobHandle, invocation: InvocationContext):
       return report;
     },
   );
+  if (appliedCycles.length > 0) await wakeJobOf(context, orchestrationClient(invocation), item);
   invocation.log(`${name}: ${outcome}, applied ${appliedCycles.length} cycles`);
 }
 
@@ -46,5 +49,6 @@ app.storageBlob('deltaUploaded', {
   connection: 'LIFEBOAT_STORAGE',
   source: 'EventGrid',
   sdkBinding: true,
+  extraInputs: [df.input.durableClient()],
   handler: deltaUploaded,
 });

@@ -2,7 +2,7 @@
 import { app } from '@azure/functions';
 import type { InvocationContext, Timer } from '@azure/functions';
 import * as df from 'durable-functions';
-import { reconcileJobs } from '../../lib/protection/reconcileJobs.ts';
+import { reconcileJobs, wakeJobOf } from '../../lib/protection/reconcileJobs.ts';
 import { reconcileDeltas } from '../../lib/replication/reconcile.ts';
 import { telemetryOf } from '../../lib/replication/context.ts';
 import { secondsSince } from '../../lib/telemetry/telemetry.ts';
@@ -18,7 +18,8 @@ async function reconcile(_timer: Timer, invocation: InvocationContext): Promise<
   const stopAt = drainUntil();
   await reconcileJobs(context, orchestrations);
   await lookAtDue({ context, orchestrations, resyncsAtOnce, stopAt }, ['retry']);
-  await reconcileDeltas(context, { stopAt });
+  for (const item of await reconcileDeltas(context, { stopAt }))
+    await wakeJobOf(context, orchestrations, item);
   telemetryOf(context).record('lifeboat.reconcile.duration', secondsSince(startMs), {});
 }
 

@@ -103,6 +103,15 @@ function replicasOf(record: ItemRecord): Map<string, string | null> {
   return leases;
 }
 
+/** The item while it is this job's. A step that is repeated may meet a new item of the name, which was enabled after the old one was gone. */
+async function findOwn(
+  { storage }: ReplicationContext,
+  { item, jobId }: ItemJob,
+): Promise<ItemRecord | undefined> {
+  const record = await findItem(storage.items, item);
+  return record?.currentJob === jobId ? record : undefined;
+}
+
 /** Step 4, under the item's lock, so that no drain writes what is being deleted. */
 export async function deleteReplicaData(
   context: ReplicationContext,
@@ -110,7 +119,7 @@ export async function deleteReplicaData(
 ): Promise<{ isReady: boolean }> {
   const { storage } = context;
   await beginStep(context, jobId, 'DeleteReplicaTask');
-  const record = await findItem(storage.items, item);
+  const record = await findOwn(context, { item, jobId });
   if (record) {
     const done = await withItemLock(context, item, async () => {
       for (const [disk, leaseId] of replicasOf(record)) {
@@ -134,7 +143,7 @@ export async function deleteReplicaData(
 export async function forgetItem(context: ReplicationContext, { item, jobId }: ItemJob): Promise<void> {
   const { storage } = context;
   await beginStep(context, jobId, 'UpdateDraStateTask');
-  const record = await findItem(storage.items, item);
+  const record = await findOwn(context, { item, jobId });
   if (record) {
     await releaseTargetName(storage.vault, record);
     await releaseResyncSlot(storage, item);

@@ -1,7 +1,7 @@
 // Jobs whose start, event or end was lost between two durable steps: the rows say what should have happened, so do it again.
 // Looks at the jobs that are not over, and at no others.
 import type { JobRecord } from '../jobs/job.ts';
-import { listRunningJobs } from '../jobs/jobStore.ts';
+import { findJob, listRunningJobs } from '../jobs/jobStore.ts';
 import type { ReplicationContext } from '../replication/context.ts';
 import type { ItemRecord } from './item.ts';
 import { settlePlanJob } from '../plans/reconcilePlans.ts';
@@ -21,6 +21,12 @@ const isRunning = (job: JobRecord, taskId: string): boolean =>
 
 type MayGoOn = (job: JobRecord, record: ItemRecord, now: Date) => boolean;
 
+/** The source's last cycle is applied. */
+const hasLastCycle: MayGoOn = (job, { failover, appliedCycle }) =>
+  isRunning(job, 'ShutdownVmOnPrimary') &&
+  typeof failover?.finalCycle === 'number' &&
+  appliedCycle >= failover.finalCycle;
+
 /** For each kind that waits for an event: whether what it waits for has come. */
 const waits: Partial<Record<JobRecord['kind'], MayGoOn>> = {
   enableProtection: (job, { state, startAt }, now) => {
@@ -37,11 +43,25 @@ const waits: Partial<Record<JobRecord['kind'], MayGoOn>> = {
   },
   disableProtection: (job, { sourceSnapshot }) =>
     isRunning(job, 'ReleaseSourceTask') && sourceSnapshot === 'none',
+  plannedFailover: hasLastCycle,
+  unplannedFailover: hasLastCycle,
 };
 
 /** What a job waits for has come: its orchestration must look. */
 const mayGoOn: MayGoOn = (job, record, now) =>
   job.cancelRequestedAt !== null || (waits[job.kind]?.(job, record, now) ?? false);
+
+/** After cycles of the item were applied: wakes its job if that waits for one of them, so that it need not look by itself. */
+export async function wakeJobOf(
+  { storage, clock }: ReplicationContext,
+  orchestrations: OrchestrationClient,
+  item: string,
+): Promise<void> {
+  const record = await findItem(storage.items, item);
+  if (!record || record.currentJob === null) return;
+  const job = await findJob(storage.jobs, record.currentJob);
+  if (job && mayGoOn(job, record, clock.now())) await orchestrations.raiseEvent(job.id, changedEvent);
+}
 
 async function settle(
   context: ReplicationContext,

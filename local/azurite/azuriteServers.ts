@@ -4,9 +4,10 @@
 import { mkdir } from 'node:fs/promises';
 import type { Server } from 'node:http';
 import { createRequire } from 'node:module';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { findPort } from './freePort.ts';
+import { portToAskFor } from './freePort.ts';
 import type { AzuritePorts } from './messages.ts';
 
 /** The part of LokiJS, Azurite's metadata store, that this file uses. */
@@ -57,17 +58,10 @@ export async function startAzuriteServers(
   wanted: Partial<AzuritePorts>,
 ): Promise<AzuriteServers> {
   await mkdir(directory, { recursive: true });
-  const ports: AzuritePorts = {
-    blob: await findPort(wanted.blob),
-    queue: await findPort(wanted.queue),
-    table: await findPort(wanted.table),
-  };
-  const servers = [
-    createServer('blob', directory, ports.blob),
-    createServer('queue', directory, ports.queue),
-    createServer('table', directory, ports.table),
-  ] as const;
-  for (const server of servers) await server.start();
+  const blob = await startServer('blob', directory, wanted.blob);
+  const queue = await startServer('queue', directory, wanted.queue);
+  const table = await startServer('table', directory, wanted.table);
+  const servers = [blob, queue, table];
   const requests = servers.map((server) => countRequests(server.httpServer));
   const savers = servers.flatMap((server) =>
     [server.metadataStore, server.extentMetadataStore].flatMap((store) =>
@@ -81,10 +75,17 @@ export async function startAzuriteServers(
     await Promise.all(savers.map((stopSaving) => stopSaving()));
     for (const server of servers) await server.close();
   };
-  return { ports, blobHttpServer: servers[0].httpServer, close };
+  const ports = { blob: portOf(blob), queue: portOf(queue), table: portOf(table) };
+  return { ports, blobHttpServer: blob.httpServer, close };
 }
 
-function createServer(service: 'blob' | 'queue' | 'table', directory: string, port: number): AzuriteServer {
+const portOf = ({ httpServer }: AzuriteServer): number => (httpServer.address() as AddressInfo).port;
+
+async function startServer(
+  service: keyof AzuritePorts,
+  directory: string,
+  wantedPort: number | undefined,
+): Promise<AzuriteServer> {
   const title = service.charAt(0).toUpperCase() + service.slice(1);
   const Configuration = defaultExport<object>(`${service}/${title}Configuration`) as new (
     ...args: unknown[]
@@ -93,15 +94,20 @@ function createServer(service: 'blob' | 'queue' | 'table', directory: string, po
     configuration: object,
   ) => AzuriteServer;
   const file = (name: string): string => join(directory, name);
+  // Only now: loading the two takes long enough for somebody else to take the port.
+  const port = await portToAskFor(wantedPort);
   // host, port, keep-alive, database … loose, skipApiVersionCheck: the newest SDKs speak versions Azurite has not heard of.
   const start = ['127.0.0.1', port, keepAliveSeconds, file(`${service}.json`)];
   const end = [undefined, false, true];
-  if (service === 'table') return new Azurite(new Configuration(...start, false, false, undefined, ...end));
   const extents = [{ locationId: 'Default', locationPath: file(`${service}Extents`), maxConcurrency: 50 }];
   const logging = [false, undefined, false];
-  return new Azurite(
-    new Configuration(...start, file(`${service}Extents.json`), extents, ...logging, ...end),
+  const server = new Azurite(
+    service === 'table'
+      ? new Configuration(...start, false, false, undefined, ...end)
+      : new Configuration(...start, file(`${service}Extents.json`), extents, ...logging, ...end),
   );
+  await server.start();
+  return server;
 }
 
 function countRequests(server: Server): () => number {

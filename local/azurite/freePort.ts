@@ -1,25 +1,14 @@
-// Picks ports for services that must keep theirs over restarts, so that connection strings people copied stay valid.
+// Ports of services that keep theirs over restarts, so that connection strings people copied stay valid.
 import { createServer } from 'node:net';
 
-/** `preferred` when it is free, else a free one chosen by the system. */
-export async function findPort(preferred: number | undefined): Promise<number> {
-  if (preferred !== undefined) {
-    const port = await tryPort(preferred);
-    if (port !== undefined) return port;
-  }
-  const port = await tryPort(0);
-  if (port === undefined) throw new Error('No free port is left on 127.0.0.1.');
-  return port;
-}
-
-async function tryPort(port: number): Promise<number | undefined> {
+/** The port to ask for: `preferred` while it is free, else 0, for which the system gives a free one. Ask for it at once. */
+export async function portToAskFor(preferred: number | undefined): Promise<number> {
+  if (preferred === undefined) return 0;
   const server = createServer();
-  return await new Promise((resolve) => {
-    server.once('error', () => resolve(undefined));
-    server.listen({ port, host: '127.0.0.1', exclusive: true }, () => {
-      const address = server.address();
-      const bound = typeof address === 'object' && address !== null ? address.port : undefined;
-      server.close(() => resolve(bound));
+  return new Promise((resolve) => {
+    server.once('error', () => resolve(0));
+    server.listen({ port: preferred, host: '127.0.0.1', exclusive: true }, () => {
+      server.close(() => resolve(preferred));
     });
   });
 }

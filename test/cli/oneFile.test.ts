@@ -188,7 +188,7 @@ machines:
       // Once: a second one would mean "now".
       if (found !== undefined && !agent.killed) agent.kill('SIGTERM');
     });
-    const [code] = (await once(agent, 'exit')) as [number | null];
+    const [code] = (await once(agent, 'close')) as [number | null];
     expect({ code, said }).toMatchObject({
       code: 0,
       said: expect.stringContaining('tracked by scan') as string,

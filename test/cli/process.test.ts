@@ -168,7 +168,7 @@ describe.skipIf(process.platform === 'win32')('the command as a process', () => 
     // Reading stdin means that the command is at work and its signal handler is there.
     await new Promise((resolve) => child.stdin.write(`${' '.repeat(mib)}[`, resolve));
     child.kill('SIGINT');
-    expect(await once(child, 'exit')).toEqual([130, null]);
+    expect(await once(child, 'close')).toEqual([130, null]);
     expect(stderr).toContain('Interrupted');
     expect((await readdir(folder)).sort()).toEqual(['base.raw', 'changed.raw']);
   });

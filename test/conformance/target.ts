@@ -25,7 +25,7 @@ export const masterKey = process.env['CONFORMANCE_MASTER_KEY'];
 
 /** How long a case waits for something that the host does by itself. Azure polls its queues, and scans for blobs by the minute. */
 export const patienceMs =
-  Number(process.env['CONFORMANCE_PATIENCE_SECONDS'] ?? (isEmbedded ? 20 : 300)) * 1000;
+  Number(process.env['CONFORMANCE_PATIENCE_SECONDS'] ?? (isEmbedded ? 60 : 300)) * 1000;
 
 /** The given target, or the embedded host with strict mode on; that one ends with the test file. */
 export async function openTarget(): Promise<Target> {

@@ -351,6 +351,6 @@ machines:
       }
       await host.stop();
     },
-    240_000,
+    480_000,
   );
 });

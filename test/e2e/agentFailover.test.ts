@@ -7,12 +7,12 @@ import { open, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { formatFixedVhdFooter } from '../../lib/vhd/fixed.ts';
-import { startHost, temporaryFolder, type ReadyHost } from '../host/startHost.ts';
+import { temporaryFolder, type ReadyHost } from '../host/startHost.ts';
 import { AgentProcess } from '../support/agentProcess.ts';
+import { startAgentSite } from '../support/agentSite.ts';
 import { Item } from '../support/itemVerbs.ts';
-import { SourceHost, type Service } from './client.ts';
+import type { SourceHost } from './client.ts';
 
-const root = join(import.meta.dirname, '..', '..');
 const mib = 1024 * 1024;
 const folder = temporaryFolder();
 const at = (name: string): string => join(folder, name);
@@ -63,7 +63,7 @@ machines:
 };
 
 // A busy machine takes its time.
-vi.setConfig({ testTimeout: 180_000 });
+vi.setConfig({ testTimeout: 300_000 });
 
 let host: ReadyHost;
 let source: SourceHost;
@@ -86,12 +86,7 @@ beforeAll(async () => {
   await writeFile(at('guest.mjs'), guest);
   for (const machine of ['vm-1', 'vm-2']) await writeFile(at(`${machine}.power`), 'running\n');
   await writeFile(at('agent.yaml'), configOf(3600));
-  host = await startHost({
-    ...{ app: root, dataDirectory: at('service'), args: ['--strict'] },
-    env: { LIFEBOAT_COMPUTE: 'vhd', LIFEBOAT_RECONCILE_SCHEDULE: '*/2 * * * * *' },
-  });
-  source = new SourceHost(host.local as unknown as Service);
-  await source.call('PUT', `${source.service.vaultPath}/replicationFabrics/site1`, {});
+  ({ host, source } = await startAgentSite(at('service')));
   agent.start();
   [first, second] = (await Item.protect(source, ['vm-1', 'vm-2'])) as [Item, Item];
   for (const item of [first, second]) await agent.during('it is protected', () => item.isIn('Protected'), 90);
@@ -171,6 +166,7 @@ describe('the agent in a failover', () => {
     await agent.end('SIGKILL');
     agent.start();
     await over(first, back);
+    await agent.saw('failed back; start the machine here');
     const resumed = [
       ...agent.output.matchAll(
         /vm-1\/data: (\d+) bytes written of (\d+) compared, (\d+) fetched, (\d+) bytes were done/g,
@@ -184,7 +180,6 @@ describe('the agent in a failover', () => {
     expect(home.subarray(0, osBytes).equals(expected.os)).toBe(true);
     expect(home.subarray(osBytes).equals(footer)).toBe(true);
     expect((await readFile(at('data.raw'))).equals(expected.data)).toBe(true);
-    await agent.saw('failed back; start the machine here');
 
     // The machine runs here again; its next cycle is a delta.
     await first.act('reProtect');

@@ -9,13 +9,14 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { buildHrl, type HrlWrite } from '../../lib/hrl/writer.ts';
 import { QmpClient } from '../../agent/qmp/client.ts';
-import { startHost, temporaryFolder, type ReadyHost } from '../host/startHost.ts';
+import { temporaryFolder, type ReadyHost } from '../host/startHost.ts';
 import { AgentProcess } from '../support/agentProcess.ts';
+import { startAgentSite } from '../support/agentSite.ts';
 import { lastSector, powerButtonSector } from '../support/guest/powerButton.ts';
 import { Guest } from '../support/guest/qemuGuest.ts';
 import { Item } from '../support/itemVerbs.ts';
 import { findMissingTools, titleOf } from '../support/tools.ts';
-import { SourceHost, type Point, type Service } from './client.ts';
+import type { Point, SourceHost } from './client.ts';
 
 const run = promisify(execFile);
 const root = join(import.meta.dirname, '..', '..');
@@ -26,7 +27,7 @@ const missing = findMissingTools({ 'qemu-system-x86_64': 'qemu-system-x86' });
 const diskBytes = 4 * mib;
 
 // A busy machine takes its time.
-vi.setConfig({ testTimeout: 180_000 });
+vi.setConfig({ testTimeout: 300_000 });
 
 let host: ReadyHost;
 let source: SourceHost;
@@ -73,12 +74,7 @@ beforeAll(async () => {
   await writeFile(at('agent.yaml'), config());
   if (missing === undefined)
     guest = await Guest.start({ folder, disks: [{ path: at('kvm.raw'), format: 'raw' }] });
-  host = await startHost({
-    ...{ app: root, dataDirectory: at('service'), args: ['--strict'] },
-    env: { LIFEBOAT_COMPUTE: 'vhd', LIFEBOAT_RECONCILE_SCHEDULE: '*/2 * * * * *' },
-  });
-  source = new SourceHost(host.local as unknown as Service);
-  await source.call('PUT', `${source.service.vaultPath}/replicationFabrics/site1`, {});
+  ({ host, source } = await startAgentSite(at('service')));
   agent.start();
   const all = await Item.protect(source, machines);
   for (const [index, machine] of machines.entries()) items.set(machine, all[index]!);
@@ -92,9 +88,12 @@ afterAll(async () => {
 const cycleOf = (point: Point): number => point.properties.providerSpecificDetails.cycle;
 const pointsOf = (machine: string) => source.points(items.get(machine)!.path);
 
-/** Waits for so many more points; returns the new ones. */
-async function morePoints(machine: string, count: number): Promise<Point[]> {
-  const before = Math.max(-1, ...(await pointsOf(machine)).map(cycleOf));
+const lastCycle = async (machine: string): Promise<number> =>
+  Math.max(-1, ...(await pointsOf(machine)).map(cycleOf));
+
+/** Waits for so many more points than there are now, or than there were up to the cycle; returns the new ones. */
+async function morePoints(machine: string, count: number, after?: number): Promise<Point[]> {
+  const before = after ?? (await lastCycle(machine));
   return agent.during(`${count} more points of ${machine}`, async () => {
     const found = (await pointsOf(machine)).filter((point) => cycleOf(point) > before);
     return found.length >= count ? found : undefined;
@@ -157,9 +156,10 @@ describe('the daemon', () => {
       await rename(at('hrl.part'), join(at('hrl'), `${uniqueId}.hrl`));
     };
     for (const offset of [8192, mib]) {
-      const next = morePoints('logs', 1);
+      const before = await lastCycle('logs');
       await write(offset);
-      expect((await source.recover((await next).at(-1)!, 'os', diskBytes)).equals(image)).toBe(true);
+      const next = await morePoints('logs', 1, before);
+      expect((await source.recover(next.at(-1)!, 'os', diskBytes)).equals(image)).toBe(true);
     }
     await write(2 * mib, true);
     await write(16_384);
@@ -169,14 +169,16 @@ describe('the daemon', () => {
       'it can be resynchronized',
       async () => (await item.properties()).allowedOperations.includes('RepairReplication') || undefined,
     );
-    const compared = morePoints('logs', 1);
+    const before = await lastCycle('logs');
     const repair = await source.call('POST', `${item.path}/repairReplication`);
     expect(repair.status).toBeLessThan(300);
-    expect((await source.recover((await compared).at(-1)!, 'os', diskBytes)).equals(image)).toBe(true);
+    const compared = await morePoints('logs', 1, before);
+    expect((await source.recover(compared.at(-1)!, 'os', diskBytes)).equals(image)).toBe(true);
     // The chain goes on with the next log of the folder.
-    const next = morePoints('logs', 1);
     await write(3 * mib);
-    expect((await source.recover((await next).at(-1)!, 'os', diskBytes)).equals(image)).toBe(true);
+    const next = await morePoints('logs', 1, cycleOf(compared.at(-1)!));
+    expect((await source.recover(next.at(-1)!, 'os', diskBytes)).equals(image)).toBe(true);
+    await agent.saw('bytes differ');
     const differing = [...agent.output.matchAll(/logs\/os: (\d+) bytes differ/g)].map(([, bytes]) => bytes);
     expect(differing).toEqual(['8192']);
   });

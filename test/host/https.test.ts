@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { type RequestOptions, request } from 'node:https';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { type ReadyHost, startHost, streamingApp, waitFor } from './startHost.ts';
+import { type ReadyHost, startHost, streamingApp, untilSaid, waitFor } from './startHost.ts';
 
 interface Answer {
   status: number | undefined;
@@ -35,10 +35,10 @@ describe('an app with Durable Functions, behind keys', () => {
     ca = trusted(host);
   });
 
-  it('says where it is, and whom to trust', () => {
+  it('says where it is, and whom to trust', async () => {
     expect(host.url).toMatch(/^https:\/\/127\.0\.0\.1:\d+$/);
     expect(host.local['caCertificate']).toBe(join(host.dataDirectory, 'tls', 'ca.pem'));
-    expect(host.output()).toContain(`CA:       ${String(host.local['caCertificate'])}`);
+    await untilSaid(host, `CA:       ${String(host.local['caCertificate'])}`);
   });
 
   it('serves the app by both of its names, over HTTPS only', async () => {

@@ -22,7 +22,7 @@ describe('refuses', () => {
     const blocker = createServer();
     await new Promise<void>((resolve) => blocker.listen(0, '127.0.0.1', resolve));
     const { port } = blocker.address() as { port: number };
-    const run = await runHost({ port });
+    const run = runHost({ port });
     const { code, output } = await run.exited;
     blocker.close();
     expect(code).toBe(2);
@@ -35,7 +35,7 @@ describe('refuses', () => {
     const blocker = createServer();
     await new Promise<void>((resolve) => blocker.listen(0, '127.0.0.1', resolve));
     const { port } = blocker.address() as { port: number };
-    const { code, output } = await (await runHost({ args: ['--inspect', String(port)] })).exited;
+    const { code, output } = await runHost({ args: ['--inspect', String(port)] }).exited;
     blocker.close();
     expect(code).toBe(2);
     expect(output).toContain(`The inspector cannot listen on port ${port}`);
@@ -43,7 +43,7 @@ describe('refuses', () => {
 
   it('a second host on the same data directory, and names the first', async () => {
     const first = await startHost();
-    const { code, output } = await (await runHost({ dataDirectory: first.dataDirectory })).exited;
+    const { code, output } = await runHost({ dataDirectory: first.dataDirectory }).exited;
     expect(code).toBe(2);
     expect(output).toContain(`in use by another local host (process ${first.local.pid})`);
     expect((await fetch(`${first.url}/api/ping`)).status).toBe(200);
@@ -53,13 +53,13 @@ describe('refuses', () => {
   it('a data directory that is a file', async () => {
     const file = join(temporaryFolder(), 'data');
     writeFileSync(file, '');
-    const { code, output } = await (await runHost({ dataDirectory: file })).exited;
+    const { code, output } = await runHost({ dataDirectory: file }).exited;
     expect(code).toBe(2);
     expect(output).toContain(`Cannot use the data directory ${file}: it is a file.`);
   });
 
   it('a data directory where none can be made', async () => {
-    const { code, output } = await (await runHost({ dataDirectory: '/proc/local-host' })).exited;
+    const { code, output } = await runHost({ dataDirectory: '/proc/local-host' }).exited;
     expect(code).toBe(2);
     expect(output).toContain('Cannot use the data directory /proc/local-host: ');
   });
@@ -69,7 +69,7 @@ describe('refuses', () => {
     async (name) => {
       const dataDirectory = temporaryFolder();
       mkdirSync(join(dataDirectory, name), { recursive: true });
-      const { code, output } = await (await runHost({ dataDirectory })).exited;
+      const { code, output } = await runHost({ dataDirectory }).exited;
       expect(code).toBe(2);
       expect(output).toContain(dataDirectory);
       expect(output).not.toContain('    at ');
@@ -84,7 +84,7 @@ describe('refuses', () => {
     const dataDirectory = temporaryFolder();
     const file = join(dataDirectory, name);
     writeFileSync(file, text);
-    const { code, output } = await (await runHost({ dataDirectory })).exited;
+    const { code, output } = await runHost({ dataDirectory }).exited;
     expect(code).toBe(2);
     expect(output).toContain(file);
     expect(output).toContain(message);
@@ -96,7 +96,7 @@ describe('refuses', () => {
     [['--cors', 'localhost:80'], '"localhost:80" in --cors is no origin'],
     [['--cors-credentials'], 'needs --cors'],
   ])('the arguments %j', async (args, message) => {
-    const { code, output } = await (await runHost({ args })).exited;
+    const { code, output } = await runHost({ args }).exited;
     expect(code).toBe(2);
     expect(output).toContain(message);
   });
@@ -123,7 +123,7 @@ describe('refuses', () => {
       'The setting "A"',
     ],
   ])('an app with %s', async (_what, makeApp, exitCode, message) => {
-    const { code, output } = await (await runHost({ app: makeApp() })).exited;
+    const { code, output } = await runHost({ app: makeApp() }).exited;
     expect(output).toContain(message);
     expect(code).toBe(exitCode);
   });
@@ -133,7 +133,7 @@ describe('refuses', () => {
     ['that registers nothing', 'export {};', 'registered no function'],
     ['that imports the core module as ESM', "import '@azure/functions-core';", "'@azure/functions-core'"],
   ])('an app %s, after its storage was stopped again', async (_what, source, message) => {
-    const run = await runHost({ app: writeApp(source) });
+    const run = runHost({ app: writeApp(source) });
     const { code, output } = await run.exited;
     expect(code).toBe(1);
     expect(output).toContain(message);

@@ -1,15 +1,16 @@
-// Starts the real program on the fixture app, built from source, in folders of its own; knows how to stop it, kill it,
+// Starts the real program on the fixture app, in folders of its own; knows how to stop it, kill it,
 // and read what it wrote. Every host started here is gone when the test file ends, whatever happened.
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { build } from 'esbuild';
 import { afterAll } from 'vitest';
+import { reservedPort } from '../support/listening.ts';
 
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
+const hostProgram = join(root, 'dist', 'local', 'main.mjs');
 export const fixtureApp = join(root, 'test', 'host', 'fixture', 'app');
 export const streamingApp = join(root, 'test', 'host', 'fixture', 'streamingApp');
 export const timeoutApp = join(root, 'test', 'host', 'fixture', 'timeoutApp');
@@ -53,14 +54,13 @@ export interface HostOptions {
 
 const running = new Set<ChildProcess>();
 const folders: string[] = [];
-let programs: Promise<string> | undefined;
 
 afterAll(async () => {
   for (const child of running) child.kill('SIGKILL');
   // The Azurite of a killed host flushes into the folder and ends by itself.
   await sleep(running.size > 0 ? 500 : 0);
   for (const folder of folders)
-    rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
+    rmSync(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 });
 });
 
 /** A folder that is removed after the test file. */
@@ -79,33 +79,8 @@ export function temporaryAppFolder(): string {
   return folder;
 }
 
-/** Builds the two programs where they find the installed packages, as `npm run build` does; once per test file. */
-function buildPrograms(): Promise<string> {
-  programs ??= (async () => {
-    const outdir = join(root, 'node_modules', '.cache', 'local-host-test', String(process.pid));
-    folders.push(outdir);
-    await build({
-      entryPoints: {
-        main: join(root, 'local', 'main.ts'),
-        azuriteProcess: join(root, 'local', 'azurite', 'azuriteProcess.ts'),
-      },
-      outdir,
-      outExtension: { '.js': '.mjs' },
-      bundle: true,
-      format: 'esm',
-      platform: 'node',
-      target: 'node20',
-      packages: 'external',
-      sourcemap: 'inline',
-    });
-    return outdir;
-  })();
-  return programs;
-}
-
 /** Starts the program and returns at once. */
-export async function runHost(options: HostOptions = {}): Promise<HostRun> {
-  const outdir = await buildPrograms();
+export function runHost(options: HostOptions = {}): HostRun {
   const dataDirectory = options.dataDirectory ?? join(temporaryFolder(), 'data');
   const args = [
     '--app',
@@ -115,7 +90,7 @@ export async function runHost(options: HostOptions = {}): Promise<HostRun> {
     '--data-dir',
     dataDirectory,
   ];
-  const program = ['--enable-source-maps', join(outdir, 'main.mjs'), ...args, ...(options.args ?? [])];
+  const program = ['--enable-source-maps', hostProgram, ...args, ...(options.args ?? [])];
   // `; true` keeps the shell: a lone command would replace it.
   const viaShell = ['-c', '"$0" "$@"; true', process.execPath, ...program];
   const isBehindShell = options.isBehindShell === true;
@@ -139,7 +114,9 @@ export async function runHost(options: HostOptions = {}): Promise<HostRun> {
 
 /** Starts the program and waits until it has written local.json; fails with its output when it ends instead. */
 export async function startHost(options: HostOptions = {}): Promise<ReadyHost> {
-  const run = await runHost(options);
+  const dataDirectory = options.dataDirectory ?? join(temporaryFolder(), 'data');
+  await reservePorts(dataDirectory);
+  const run = runHost({ ...options, dataDirectory, port: options.port ?? (await reservedPort()) });
   const ended = run.exited.then(({ code, output }) => {
     throw new Error(`The host ended with ${code} instead of getting ready:\n${output}`);
   });
@@ -158,6 +135,15 @@ export async function startHost(options: HostOptions = {}): Promise<ReadyHost> {
     await run.exited;
   };
   return { ...run, url: local.url, local, stop, kill };
+}
+
+/** A host that is started again has its storage where it was: nobody is given these ports while it is away. */
+async function reservePorts(dataDirectory: string): Promise<void> {
+  const file = join(dataDirectory, 'ports.json');
+  if (existsSync(file)) return;
+  const [blob, queue, table] = await Promise.all([reservedPort(), reservedPort(), reservedPort()]);
+  mkdirSync(dataDirectory, { recursive: true });
+  writeFileSync(file, JSON.stringify({ blob, queue, table }));
 }
 
 function findLocalJson(run: HostRun, isIndirect: boolean): LocalJson | undefined {
@@ -180,6 +166,15 @@ export async function waitFor<T>(
     if (Date.now() > deadline) throw new Error(`Waited in vain for: ${String(probe)}`);
     await sleep(30);
   }
+}
+
+/** Waits until the output has the text: what is printed before an answer may be read after it. */
+export async function untilSaid(host: HostRun, text: string | RegExp): Promise<void> {
+  const isSaid = (): boolean =>
+    typeof text === 'string' ? host.output().includes(text) : text.test(host.output());
+  await waitFor(isSaid).catch(() => {
+    throw new Error(`The host did not say ${String(text)}:\n${host.output()}`);
+  });
 }
 
 export interface Observation {

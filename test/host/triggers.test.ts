@@ -2,7 +2,14 @@
 import { BlobServiceClient, type BlockBlobUploadOptions } from '@azure/storage-blob';
 import { QueueServiceClient } from '@azure/storage-queue';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { type Observation, type ReadyHost, observationsOf, startHost, waitFor } from './startHost.ts';
+import {
+  type Observation,
+  type ReadyHost,
+  observationsOf,
+  startHost,
+  untilSaid,
+  waitFor,
+} from './startHost.ts';
 
 let host: ReadyHost;
 let blobs: BlobServiceClient;
@@ -96,7 +103,7 @@ describe('timers', () => {
   it('do not run when disabled or in error', async () => {
     await seen('eachSecond', () => true, 2);
     expect(await observationsOf(host, 'disabled')).toEqual([]);
-    expect(host.output()).toContain('The function "badSchedule" is in error');
+    await untilSaid(host, 'The function "badSchedule" is in error');
   });
 });
 

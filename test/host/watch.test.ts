@@ -3,7 +3,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { isRunning } from '../../local/process/processIdentity.ts';
-import { type ReadyHost, runHost, startHost, temporaryAppFolder, waitFor } from './startHost.ts';
+import { type ReadyHost, runHost, startHost, temporaryAppFolder, untilSaid, waitFor } from './startHost.ts';
 
 function sourceOf(version: string): string {
   return `import { app } from '@azure/functions'; app.http('version', { handler: () => ({ body: '${version}' }) });`;
@@ -40,7 +40,7 @@ describe('--watch', () => {
     writeFileSync(join(app, 'index.mjs'), sourceOf('two'));
     await waitForVersion(host, 'two');
     writeFileSync(join(app, 'index.mjs'), "throw new Error('half written');");
-    await waitFor(() => host.output().includes('waiting for a change of the app'));
+    await untilSaid(host, 'waiting for a change of the app');
     writeFileSync(join(app, 'index.mjs'), sourceOf('three'));
     await waitForVersion(host, 'three');
     expect(await host.stop()).toBe(0);
@@ -50,7 +50,7 @@ describe('--watch', () => {
   it('ends when the first host cannot start', async () => {
     const app = writeApp('one');
     writeFileSync(join(app, 'host.json'), 'not json');
-    const { code, output } = await (await runHost({ app, args: ['--watch'] })).exited;
+    const { code, output } = await runHost({ app, args: ['--watch'] }).exited;
     expect(code).toBe(2);
     expect(output).toContain('host.json');
   });
@@ -77,7 +77,11 @@ describe('--watch', () => {
       const second = await startHost({ app, args, dataDirectory: first.dataDirectory });
       await waitForVersion(second, 'built');
       const hostPid = second.local.pid;
-      const secondBuild = pidIn(join(app, 'build.pid'));
+      // What the first build made is there before the second one is at work.
+      const secondBuild = await waitFor(() => {
+        const pid = pidIn(join(app, 'build.pid'));
+        return pid !== 0 && pid !== firstBuild && pid;
+      });
       second.child.kill('SIGKILL');
       await waitFor(() => !isRunning({ pid: hostPid }) && !isRunning({ pid: secondBuild }));
       expect(existsSync(join(second.dataDirectory, 'host.lock'))).toBe(false);
@@ -90,7 +94,7 @@ describe('--watch', () => {
     const azuritePid = (): number =>
       (JSON.parse(readFileSync(lockFile, 'utf8')) as { azurite: { pid: number } }).azurite.pid;
     process.kill(azuritePid(), 'SIGKILL');
-    await waitFor(() => host.output().includes('what storage acknowledged last may be lost'));
+    await untilSaid(host, 'what storage acknowledged last may be lost');
     await waitForVersion(host, 'one');
     process.kill(azuritePid(), 'SIGKILL');
     expect((await host.exited).code).toBe(1);

@@ -246,7 +246,13 @@ describe('the protection lifecycle, whatever happens', { timeout: 240_000 }, () 
           expect((await lifecycle.jobs()).filter((job) => !isOver(job))).toEqual([]);
         },
       ),
-      { numRuns: 40 },
+      {
+        numRuns: 40,
+        examples: [
+          // Disabling dies when the item is gone, and goes on when there is a new one.
+          [['die', 'reportTransient', 'reportFatal', 'enable', 'disable', 'enable', 'enable'], 6, true],
+        ],
+      },
     );
   });
 });

@@ -28,22 +28,23 @@ export class AgentProcess {
     this.#child = child;
     children.add(child);
     child.stderr.setEncoding('utf8').on('data', (text: string) => (this.output += text));
-    child.on('exit', () => children.delete(child));
+    child.on('close', () => children.delete(child));
   }
 
+  /** Ends it, and returns when all that it said is in `output`. Called again: the exit code. */
   async end(signal: 'SIGKILL' | 'SIGTERM'): Promise<number | null> {
     const child = this.#child;
-    if (child?.exitCode !== null || child.signalCode !== null) return child?.exitCode ?? null;
-    const exited = new Promise<number | null>((resolve) => child.once('exit', (code) => resolve(code)));
+    if (child === undefined || !children.has(child)) return child?.exitCode ?? null;
+    const closed = new Promise<number | null>((resolve) => child.once('close', (code) => resolve(code)));
     child.kill(signal);
-    return exited;
+    return closed;
   }
 
   /** Waits until it says so, after what was last waited for. */
   async saw(text: string): Promise<void> {
     const from = this.#seenChars;
     await this.during(`the agent says "${text}"`, async () => this.output.includes(text, from) || undefined);
-    this.#seenChars = this.output.indexOf(text, from);
+    this.#seenChars = this.output.indexOf(text, from) + text.length;
   }
 
   /** Waits for something that the agent does, and shows what it said when it does not come. */

@@ -1,9 +1,9 @@
 // Runs a guest in QEMU without hardware help, with a monitor of our own.
 import { spawn, type ChildProcess } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { untilListening } from '../listening.ts';
 
 export interface GuestOptions {
   /** Where sockets and the serial log go; short, because of the sockets. */
@@ -53,14 +53,9 @@ export class Guest {
       args.push('-blockdev', JSON.stringify({ ...node, ...access }));
       args.push('-device', `virtio-blk-pci,drive=disk${index},id=vd${index},bootindex=${index + 1}`);
     });
-    const guest = new Guest(
-      folder,
-      spawn('qemu-system-x86_64', args, { stdio: ['ignore', 'ignore', 'pipe'] }),
-    );
-    while (!existsSync(guest.qmpSocketPath)) {
-      if (guest.hasEnded) throw new Error(`QEMU did not start: ${guest.#errorText}`);
-      await sleep(20);
-    }
+    const process = spawn('qemu-system-x86_64', args, { stdio: ['ignore', 'ignore', 'pipe'] });
+    const guest = new Guest(folder, process);
+    await untilListening(process, { path: guest.qmpSocketPath });
     return guest;
   }
 

@@ -111,7 +111,8 @@ describe('a monitor', () => {
     });
     server?.close();
     const socketPath = await monitor(() => undefined);
-    await using qmp = await QmpClient.connect({ socketPath, timeoutMs: 50 });
+    // Enough for the greeting on a busy machine.
+    await using qmp = await QmpClient.connect({ socketPath, timeoutMs: 1000 });
     const results = await Promise.allSettled([qmp.execute('a'), qmp.waitForEvent(() => true)]);
     for (const result of results)
       expect(result).toMatchObject({ status: 'rejected', reason: { code: 'SourceUnavailable' } });

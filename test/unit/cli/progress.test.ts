@@ -23,7 +23,7 @@ function ioWith<Stream extends PassThrough | FakeTerminal>(stderr: Stream) {
 const readAll = (stream: PassThrough): Promise<string> => text(stream.end());
 /** The renderer is loaded while the command works: its picture comes a moment later. */
 const drawn = (terminal: FakeTerminal, wanted: string): Promise<void> =>
-  expect.poll(() => terminal.lines.join('\n'), { timeout: 10_000 }).toContain(wanted);
+  expect.poll(() => terminal.lines.join('\n')).toContain(wanted);
 
 describe('a transfer', () => {
   it('shows how much, how fast and how long still, in one line of a terminal', async () => {

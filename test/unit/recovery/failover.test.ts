@@ -2,8 +2,10 @@
 import { describe, expect, it } from 'vitest';
 import { LifeboatError } from '../../../lib/errors.ts';
 import type { JobRecord } from '../../../lib/jobs/job.ts';
+import { findJob } from '../../../lib/jobs/jobStore.ts';
 import { allowedOperations } from '../../../lib/protection/allowed.ts';
 import { cancelJob } from '../../../lib/protection/jobControl.ts';
+import { wakeJobOf } from '../../../lib/protection/reconcileJobs.ts';
 import { startCancel, startChangePoint, startCommit } from '../../../lib/recovery/afterFailover.ts';
 import {
   failbackWork,
@@ -13,6 +15,7 @@ import {
 } from '../../../lib/recovery/failback.ts';
 import { reportSourceStopped, startFailover } from '../../../lib/recovery/failover.ts';
 import { replicaName } from '../../../lib/replication/names.ts';
+import { reconcileDeltas } from '../../../lib/replication/reconcile.ts';
 import { codeOf, patternBytes } from '../../contract/outcomes.ts';
 import { minuteMs } from '../../support/manualClock.ts';
 import { RecoveryLife, item } from '../../support/recoveryLife.ts';
@@ -100,6 +103,28 @@ describe('a planned failover', () => {
     ]);
     expect((await life.life.source.assignment()).phase).toBe('failedOver');
     expect(await life.report(job.id)).toMatchObject({ kind: 'plannedFailover', verdict: 'prepared' });
+  });
+
+  it('goes on when the last cycle is applied, and not at its next look', async () => {
+    const life = await RecoveryLife.create();
+    const job = await start(life, 'planned');
+    await life.life.api.runner.run();
+    const finalCycle = (await life.life.record()).appliedCycle + 1;
+    await reportSourceStopped(life.context, life.orchestrations, item, finalCycle);
+    const stateOfShutdown = async () => {
+      await life.life.api.runner.run();
+      const { steps = [] } = (await findJob(life.storage.jobs, job.id)) ?? {};
+      return steps.find(({ taskId }) => taskId === 'ShutdownVmOnPrimary')?.state;
+    };
+    expect(await life.life.source.cycle()).toBe(finalCycle);
+    for (const state of ['InProgress', 'Succeeded']) {
+      // The event of the source has been heard by now: the cycle's own is what counts.
+      expect(await stateOfShutdown()).toBe('InProgress');
+      await wakeJobOf(life.context, life.orchestrations, item);
+      expect(await stateOfShutdown()).toBe(state);
+      await reconcileDeltas(life.context);
+    }
+    expect(await life.finish(job)).toMatchObject({ state: 'Succeeded', result: { cycle: finalCycle } });
   });
 
   it('refuses a last cycle that is older than what is applied, and one that nobody asked for', async () => {

@@ -24,8 +24,8 @@ async function connect(script: NbdScript, options: Partial<NbdOptions> = {}): Pr
   return NbdClient.connect({
     socket: { host: '127.0.0.1', port: server.port },
     exportName: 'disk',
-    connectTimeoutMs: 2000,
-    idleTimeoutMs: 2000,
+    connectTimeoutMs: 30_000,
+    idleTimeoutMs: 30_000,
     ...options,
   });
 }

@@ -1,17 +1,15 @@
 // The client against the servers that people use: nbdkit and qemu-nbd.
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openDisk } from '../../../../agent/disk/openDisk.ts';
 import { formatNbdUri, parseNbdUri } from '../../../../agent/nbd/address.ts';
 import { NbdClient } from '../../../../agent/nbd/client.ts';
 import { SeededRandom } from '../../../fuzz/random.ts';
 import { expectDisk } from '../../../support/images/diskModel.ts';
+import { reservedPort, untilListening, type Address } from '../../../support/listening.ts';
 import { findMissingTools, titleOf } from '../../../support/tools.ts';
 
 const mib = 1024 * 1024;
@@ -30,20 +28,17 @@ afterEach(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-async function serve(program: string, args: readonly string[]): Promise<string> {
-  const child = spawn(program, args, { stdio: ['ignore', 'ignore', 'pipe'] });
-  server = child;
-  let text = '';
-  child.stderr.on('data', (bytes: Buffer) => (text += bytes.toString()));
-  while (!existsSync(at('socket'))) {
-    if (child.exitCode !== null) throw new Error(`${program}: ${text}`);
-    await sleep(10);
-  }
-  return at('socket');
+/** Starts a server; it takes connections at the address when this returns. */
+async function serve(program: string, args: readonly string[], address: Address): Promise<void> {
+  server = spawn(program, args, { stdio: ['ignore', 'ignore', 'pipe'] });
+  await untilListening(server, address);
 }
 
-const nbdkit = (...args: string[]): Promise<string> =>
-  serve('nbdkit', ['-f', '-r', '-U', at('socket'), ...args]);
+async function nbdkit(...args: string[]): Promise<string> {
+  const path = at('socket');
+  await serve('nbdkit', ['-f', '-r', '-U', path, ...args], { path });
+  return path;
+}
 
 /** What nbdkit's pattern plugin has: every eight bytes say where they are. */
 function pattern(sizeBytes: number): Buffer {
@@ -75,21 +70,9 @@ describe.skipIf(noKit)(titleOf('nbdkit', noKit), () => {
   });
 
   it('over TCP', async () => {
-    const free = net.createServer();
-    await new Promise<void>((resolve) => free.listen(0, '127.0.0.1', resolve));
-    const { port } = free.address() as net.AddressInfo;
-    free.close();
-    const child = spawn('nbdkit', ['-f', '-i', '127.0.0.1', '-p', `${port}`, 'pattern', `size=${mib}`]);
-    server = child;
-    const open = async () => {
-      for (;;) {
-        const disk = await openDisk(`nbd://127.0.0.1:${port}/any`).catch((error: unknown) => error);
-        if (!(disk instanceof Error)) return disk as Awaited<ReturnType<typeof openDisk>>;
-        if (child.exitCode !== null) throw disk;
-        await sleep(20);
-      }
-    };
-    await using disk = await open();
+    const port = await reservedPort();
+    await serve('nbdkit', ['-f', '-i', '127.0.0.1', '-p', `${port}`, 'pattern', `size=${mib}`], { port });
+    await using disk = await openDisk(`nbd://127.0.0.1:${port}/any`);
     expect(disk.identity).toMatchObject({
       format: 'nbd',
       chain: [{ location: `nbd://127.0.0.1:${port}/any` }],
@@ -152,19 +135,11 @@ describe.skipIf(noQemu)(titleOf('qemu-nbd', noQemu), () => {
       ...writes.flatMap((offset) => ['-c', `write -q ${offset} 512`]),
       at('disk.qcow2'),
     ]);
-    const path = await serve('qemu-nbd', [
-      '-r',
-      '-f',
-      'qcow2',
-      '-B',
-      'b',
-      '-k',
-      at('socket'),
-      '-t',
-      '-e',
-      '4',
-      at('disk.qcow2'),
-    ]);
+    const path = at('socket');
+    // It goes on when a client leaves (-t), and has more than one (-e).
+    const keeps = ['-t', '-e', '4'];
+    const image = ['-r', '-f', 'qcow2', '-B', 'b', at('disk.qcow2')];
+    await serve('qemu-nbd', [...keeps, '-k', path, ...image], { path });
     const context = 'qemu:dirty-bitmap:b';
     await using client = await NbdClient.connect({ socket: { path }, exportName: '', contexts: [context] });
     const dirty: { offset: number; length: number }[] = [];

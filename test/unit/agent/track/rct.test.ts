@@ -82,6 +82,8 @@ function openTracker(): ProgramTracker {
     `PSModulePath=${join(root, 'test', 'support', 'hyperv')}`,
     `LIFEBOAT_FAKE_HYPERV=${folder}`,
     'POWERSHELL_TELEMETRY_OPTOUT=1',
+    // Each process lives for a second: measuring itself for later does not pay.
+    'DOTNET_TieredPGO=0',
   ];
   const script = [
     join(root, 'agent', 'hyperv', 'rct.ps1'),
