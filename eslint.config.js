@@ -151,7 +151,7 @@ export default tseslint.config(
               message: 'The source side uses lib only.',
             },
             {
-              group: ['**/failback/sourceDiskWriter*'],
+              group: ['**/failback/sourceDiskWriter*', '**/failback/swap*', '**/failback/vhdx/*'],
               message: 'Only a failback writes the disks of a source (agent/daemon/failback.ts).',
             },
           ],

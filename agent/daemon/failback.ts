@@ -12,16 +12,8 @@ import { LifeboatError } from '../../lib/errors.ts';
 import { failbackScope } from '../../lib/resync/names.ts';
 import { applyDisk, findWrongChunks } from '../failback/applyDisk.ts';
 import { blobRecoveryPoint } from '../failback/recoveryPoint.ts';
-import {
-  openForWriting,
-  openNewDisk,
-  planSwap,
-  removeKept,
-  swapBack,
-  swapIn,
-  type KeptDisk,
-  type WritableDisk,
-} from '../failback/sourceDiskWriter.ts';
+import { openForWriting, openNewDisk, type WritableDisk } from '../failback/sourceDiskWriter.ts';
+import { planSwap, removeKept, swapBack, swapIn, type KeptDisk } from '../failback/swap.ts';
 import { requireOff, requirePower } from '../power/machinePower.ts';
 import type { Assignment } from '../serviceClient.ts';
 import type { DiskPlace } from '../track/frozenView.ts';

@@ -38,7 +38,7 @@ export type PendingLog = PendingCycle['logs'][number];
 const knownDisk = z.strictObject({
   location: z.string(),
   sizeBytes: z.number(),
-  /** What the image says of itself; null where it says nothing. */
+  /** What the image says of itself and no writer changes; null where it says nothing. */
   imageId: z.string().nullable(),
 });
 

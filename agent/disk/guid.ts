@@ -15,3 +15,12 @@ export function guidFromMixedEndian(bytes: Uint8Array): string {
   ordered.subarray(6, 8).reverse();
   return guidFromBigEndian(ordered);
 }
+
+/** The 16 bytes of a GUID's text, its first three fields little-endian. */
+export function guidToMixedEndian(text: string): Buffer {
+  const bytes = Buffer.from(text.replaceAll('-', ''), 'hex');
+  bytes.subarray(0, 4).reverse();
+  bytes.subarray(4, 6).reverse();
+  bytes.subarray(6, 8).reverse();
+  return bytes;
+}

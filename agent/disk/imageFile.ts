@@ -21,6 +21,9 @@ export interface ImageFile extends AsyncDisposable {
   close(): Promise<void>;
 }
 
+/** What the structures of an image are read from. */
+export type ImageBytes = Pick<ImageFile, 'path' | 'sizeBytes' | 'readInto' | 'read'>;
+
 const sysfsSectorBytes = 512;
 
 async function deviceSizeBytes(path: string, rdev: bigint): Promise<number> {
@@ -45,7 +48,8 @@ async function sizeOf(path: string, stats: BigIntStats): Promise<number> {
   throw new AgentError('FileUnreadable', `${path} is no regular file and no block device.`, action);
 }
 
-async function readFully(
+/** Fills the target from an open file. Throws as `ImageFile.readInto`. */
+export async function readFully(
   handle: FileHandle,
   path: string,
   target: Uint8Array,

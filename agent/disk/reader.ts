@@ -20,6 +20,8 @@ export interface DiskChainLink {
   variant: string;
   /** What the image says of itself: UniqueId of a VHD, DataWriteGuid of a VHDX; undefined where there is none. */
   imageId: string | undefined;
+  /** What stays the same as long as the disk lives, whoever writes it, where `imageId` does not: VirtualDiskId of a VHDX. */
+  diskId?: string | undefined;
 }
 
 /** What this view of the disk is. */

@@ -1,14 +1,23 @@
 // The only place of this program that writes disks of a source. Everything else opens them for reading; eslint.config.js lets
 // nobody outside of this folder import this module, and nobody but it open a file of others for writing.
 import { constants } from 'node:fs';
-import { link, open, readFile, realpath, rename, stat, unlink, type FileHandle } from 'node:fs/promises';
+import { open, readFile, realpath, stat, type FileHandle } from 'node:fs/promises';
 import { vhdFooterSizeBytes } from '../../lib/vhd/fixed.ts';
-import { LifeboatError } from '../../lib/errors.ts';
+import { isLifeboatError, LifeboatError } from '../../lib/errors.ts';
+import { AgentError } from '../agentError.ts';
+import { openImageFile } from '../disk/imageFile.ts';
 import { openDisk } from '../disk/openDisk.ts';
-import type { DiskReader } from '../disk/reader.ts';
+import type { DiskChainLink, DiskReader } from '../disk/reader.ts';
+import { looksLikeVhdx } from '../disk/vhdx/openVhdx.ts';
+import { readVhdxStructures, type VhdxStructures } from '../disk/vhdx/structures.ts';
 import { errnoOf, writeError } from '../fileErrors.ts';
 import { writeFully } from '../fileWrite.ts';
 import type { DiskPlace } from '../track/frozenView.ts';
+import { containerFile } from './containerFile.ts';
+import { plainWriter, type DiskWriter } from './diskWriter.ts';
+import { candidatePath } from './swap.ts';
+import { isSameDisk, makeEmptyVhdx } from './vhdx/emptyVhdx.ts';
+import { openVhdxWriter } from './vhdx/writeVhdx.ts';
 
 /** A disk of the source, open for writing. Whoever has one has made sure that its machine is off. */
 export interface WritableDisk extends AsyncDisposable {
@@ -27,15 +36,18 @@ export interface WritableDisk extends AsyncDisposable {
 const unknown = (disk: string, message: string): LifeboatError =>
   new LifeboatError('SourceDiskUnknown', message, { target: disk });
 
-/** Throws `SourceDiskUnknown` for a disk of another size, or of a kind whose bytes cannot be written one for one. */
-function requireWritable(disk: string, reader: DiskReader, sizeBytes: number): void {
-  const { variant = '', location = '' } = reader.identity.chain[0] ?? {};
+const writableVariants = ['raw', 'block device', 'vhd fixed', 'vhdx'];
+
+/** Throws `SourceDiskUnknown` for a disk of another size, or of a kind that cannot be written. */
+function requireWritable(disk: string, reader: DiskReader, sizeBytes: number): DiskChainLink {
+  const [link] = reader.identity.chain;
+  const { variant = '', location = '' } = link ?? {};
   if (reader.sizeBytes !== sizeBytes) {
     const message = `Disk ${disk} (${location}) has ${reader.sizeBytes} bytes, and the recovery point ${sizeBytes}: it is another disk.`;
     throw unknown(disk, message);
   }
-  if (variant === 'raw' || variant === 'block device' || variant === 'vhd fixed') return;
-  const message = `Disk ${disk} (${location}) is ${variant === '' ? 'a server' : variant}, which a failback cannot write: only raw images, block devices and fixed VHDs. Make one of ${sizeBytes} bytes (Convert-VHD -VHDType Fixed, qemu-img convert, or an empty file), attach it to the machine, name it in agent.yaml, and start the agent again.`;
+  if (link && writableVariants.includes(variant)) return link;
+  const message = `Disk ${disk} (${location}) is ${variant === '' ? 'a server' : variant}, which a failback cannot write: only raw images, block devices, fixed VHDs, and VHDX that are not differencing. Make one of ${sizeBytes} bytes (Convert-VHD, qemu-img convert, or an empty file), attach it to the machine, name it in agent.yaml, and start the agent again.`;
   throw unknown(disk, message);
 }
 
@@ -55,20 +67,22 @@ async function requireUnlocked(disk: string, path: string): Promise<void> {
 export async function openForWriting(place: DiskPlace, sizeBytes: number): Promise<WritableDisk> {
   const { disk, location, format } = place;
   const reader = await openDisk(location, { format });
+  let handle: FileHandle | undefined;
   try {
-    requireWritable(disk, reader, sizeBytes);
+    const link = requireWritable(disk, reader, sizeBytes);
     const path = await realpath(location);
     await requireUnlocked(disk, path);
-    const isDevice = reader.identity.chain[0]?.variant === 'block device';
     // A device that is mounted, or part of another one, cannot be opened exclusively.
-    const handle = await open(path, isDevice ? constants.O_RDWR | constants.O_EXCL : 'r+').catch(
-      (error: unknown) => {
-        throw cannotOpen(error, disk, path);
-      },
-    );
-    return writableDisk({ path, reader, handle });
+    const flags = link.variant === 'block device' ? constants.O_RDWR | constants.O_EXCL : 'r+';
+    handle = await open(path, flags).catch((error: unknown) => {
+      throw cannotOpen(error, disk, path);
+    });
+    const leftBehind = 'The disk is incomplete until the failback has ended.';
+    const file = await containerFile(handle, { path, leftBehind });
+    const writer = link.variant === 'vhdx' ? await openVhdxWriter(file, link) : plainWriter(file, reader);
+    return writableDisk({ path, writer, opened: [reader, handle] });
   } catch (error) {
-    await reader.close();
+    await Promise.all([reader.close(), handle?.close()]);
     throw error;
   }
 }
@@ -79,15 +93,22 @@ function cannotOpen(error: unknown, disk: string, path: string): unknown {
   return new LifeboatError('SourceMachineRunning', message, { target: disk, cause: error });
 }
 
-function writableDisk({
-  path,
-  reader,
-  handle,
-}: Pick<WritableDisk, 'path' | 'reader'> & { handle: FileHandle }): WritableDisk {
+interface OpenedDisk {
+  path: string;
+  writer: DiskWriter;
+  /** Closed with the disk. */
+  opened: readonly { close(): Promise<void> }[];
+}
+
+function writableDisk({ path, writer, opened }: OpenedDisk): WritableDisk {
+  const { reader } = writer;
+  const closeAll = async (): Promise<void> => {
+    // Too much room is no reason to fail; what matters was said by sync().
+    await writer.trim().catch(() => undefined);
+    await Promise.all(opened.map((each) => each.close()));
+  };
   let closed: Promise<void> | undefined;
-  const close = (): Promise<void> =>
-    (closed ??= Promise.all([reader.close(), handle.close()]).then(() => undefined));
-  const partly = 'The disk is incomplete until the failback has ended.';
+  const close = (): Promise<void> => (closed ??= closeAll());
   return {
     ...{ path, reader, close, [Symbol.asyncDispose]: close },
     async write(offsetBytes, bytes) {
@@ -95,20 +116,11 @@ function writableDisk({
         throw new RangeError(
           `write [${offsetBytes}, ${offsetBytes + bytes.length}) of ${reader.sizeBytes} bytes`,
         );
-      await writeFully(handle, offsetBytes, bytes).catch((error: unknown) => {
-        throw writeError(error, path, partly);
-      });
+      await writer.write(offsetBytes, bytes);
     },
-    async sync() {
-      await handle.datasync().catch((error: unknown) => {
-        throw writeError(error, path, partly);
-      });
-    },
+    sync: () => writer.sync(),
   };
 }
-
-const candidatePath = (path: string): string => `${path}.failback`;
-const keptPath = (path: string): string => `${path}.before-failback`;
 
 /**
  * Opens the new disk that takes the place of the original one at the end: a file beside it, of the same kind and size, empty at
@@ -120,29 +132,62 @@ export async function openNewDisk(
 ): Promise<{ disk: WritableDisk; isNew: boolean }> {
   const path = await realpath(place.location);
   await using original = await openDisk(path, { format: place.format });
-  requireWritable(place.disk, original, sizeBytes);
-  const { variant } = original.identity.chain[0] ?? {};
+  const { variant } = requireWritable(place.disk, original, sizeBytes);
   if (variant === 'block device')
     throw unknown(
       place.disk,
       `Disk ${place.disk} (${path}) is a device: "failback: newDisk" needs an image file.`,
     );
-  const footer = variant === 'vhd fixed' ? await footerOf(path) : Buffer.alloc(0);
   const candidate = candidatePath(path);
+  let isNew: boolean;
+  try {
+    if (variant === 'vhdx') isNew = await beginVhdx(path, candidate);
+    else isNew = await beginPlain(path, candidate, { sizeBytes, hasFooter: variant === 'vhd fixed' });
+  } catch (error) {
+    throw writeError(error, candidate, originalUntouched);
+  }
+  const format = original.identity.format;
+  return { disk: await openForWriting({ disk: place.disk, location: candidate, format }, sizeBytes), isNew };
+}
+
+const originalUntouched = 'The original disk is as it was.';
+
+/** True when it was made anew. */
+async function beginPlain(
+  path: string,
+  candidate: string,
+  { sizeBytes, hasFooter }: { sizeBytes: number; hasFooter: boolean },
+): Promise<boolean> {
+  const footer = hasFooter ? await footerOf(path) : Buffer.alloc(0);
   const fileBytes = sizeBytes + footer.length;
   const found = await stat(candidate).catch(() => undefined);
-  const isNew = found?.size !== fileBytes;
+  if (found?.size === fileBytes) return false;
+  await using handle = await open(candidate, 'w', found?.mode ?? (await stat(path)).mode);
+  await handle.truncate(fileBytes);
+  await writeFully(handle, sizeBytes, footer);
+  return true;
+}
+
+/** True when it was made anew. */
+async function beginVhdx(path: string, candidate: string): Promise<boolean> {
+  await using source = await openImageFile(path);
+  const original = await readVhdxStructures(source);
+  if (await isBegunVhdx(candidate, original)) return false;
+  await using handle = await open(candidate, 'w', (await stat(path)).mode);
+  const file = await containerFile(handle, { path: candidate, leftBehind: originalUntouched });
+  await makeEmptyVhdx(file, original);
+  return true;
+}
+
+async function isBegunVhdx(candidate: string, original: VhdxStructures): Promise<boolean> {
   try {
-    await using handle = await open(candidate, isNew ? 'w' : 'r+', found?.mode ?? (await stat(path)).mode);
-    if (isNew) {
-      await handle.truncate(fileBytes);
-      await writeFully(handle, sizeBytes, footer);
-    }
+    await using found = await openImageFile(candidate);
+    return (await looksLikeVhdx(found)) && isSameDisk(await readVhdxStructures(found), original);
   } catch (error) {
-    throw writeError(error, candidate, 'The original disk is as it was.');
+    const isNone = error instanceof AgentError && error.code === 'FileNotFound';
+    if (isNone || isLifeboatError(error, 'DiskImageCorrupt', 'DiskImageUnsupported')) return false;
+    throw error;
   }
-  const format = variant === 'vhd fixed' ? 'vhd' : 'raw';
-  return { disk: await openForWriting({ disk: place.disk, location: candidate, format }, sizeBytes), isNew };
 }
 
 async function footerOf(path: string): Promise<Buffer> {
@@ -151,52 +196,4 @@ async function footerOf(path: string): Promise<Buffer> {
   const footer = Buffer.alloc(vhdFooterSizeBytes);
   await handle.read(footer, 0, footer.length, size - footer.length);
   return footer;
-}
-
-/** An original disk that was set aside, and where. */
-export interface KeptDisk {
-  path: string;
-  keptPath: string;
-}
-
-/** Where the original will be kept. Throws `SourceDiskUnknown` when something else lies there already. */
-export async function planSwap({ disk, location }: DiskPlace): Promise<KeptDisk> {
-  const path = await realpath(location);
-  const kept = { path, keptPath: keptPath(path) };
-  const [old, original] = await Promise.all([stat(kept.keptPath).catch(() => undefined), stat(path)]);
-  if (!old || (old.ino === original.ino && old.dev === original.dev)) return kept;
-  const message = `${kept.keptPath} is there already: the original disk ${disk} of an earlier failback. Move it away first.`;
-  throw unknown(disk, message);
-}
-
-/**
- * Puts the new disk in the place of the original, which is kept beside it; the place is never empty. May be called again, after
- * a crash too, as long as the original is the same.
- */
-export async function swapIn({ path, keptPath: kept }: KeptDisk): Promise<void> {
-  try {
-    await link(path, kept).catch((error: unknown) => {
-      if (errnoOf(error) !== 'EEXIST') throw error;
-    });
-    await rename(candidatePath(path), path).catch((error: unknown) => {
-      // Done by an earlier call.
-      if (errnoOf(error) !== 'ENOENT') throw error;
-    });
-  } catch (error) {
-    throw writeError(error, path, 'The original disk is as it was.');
-  }
-}
-
-/** The failback was undone: the original takes its place again. May be called again. */
-export async function swapBack({ path, keptPath: kept }: KeptDisk): Promise<void> {
-  await rename(kept, path).catch((error: unknown) => {
-    if (errnoOf(error) !== 'ENOENT') throw writeError(error, path, `The original disk is ${kept}.`);
-  });
-}
-
-/** The failback was confirmed: the original is not needed any more. May be called again. */
-export async function removeKept({ keptPath: kept }: KeptDisk): Promise<void> {
-  await unlink(kept).catch((error: unknown) => {
-    if (errnoOf(error) !== 'ENOENT') throw writeError(error, kept, 'It is still there.');
-  });
 }

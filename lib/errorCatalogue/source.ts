@@ -138,6 +138,6 @@ export const sourceErrors = {
     'fatal',
     409,
     'The disk that a failback would write is not the one that was replicated (size, identity), or has a format that cannot be written.',
-    'Name the right disk in agent.yaml, or make a raw image or fixed VHD of the same size and name that; start the agent again.',
+    'Name the right disk in agent.yaml, or make a raw image, fixed VHD or VHDX of the same size and name that; start the agent again.',
   ),
 };

@@ -46,6 +46,13 @@ export function readEntry(bytes: Buffer, at: number): { state: number; fileOffse
   return { state: low & 7, fileOffsetBytes: ((low >>> 20) + high * 4096) * mebibyte };
 }
 
+/** The bytes of an entry; the place is in whole MiB. */
+export function writeEntry(state: number, fileOffsetBytes: number): Buffer {
+  const bytes = Buffer.alloc(entryBytes);
+  bytes.writeBigUInt64LE((BigInt(fileOffsetBytes / mebibyte) << 20n) | BigInt(state));
+  return bytes;
+}
+
 /** Which MiB of the file are taken. */
 class TakenSpace {
   readonly #bits: Uint8Array;

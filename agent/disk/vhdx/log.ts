@@ -1,7 +1,7 @@
 // The log of a VHDX that its writer did not close (MS-VHDX 2.3.3). What it holds is laid over the file in memory, so
 // that the disk reads as Hyper-V would see it after repairing the file; the file is not touched.
 import { imageCorrupt, imageUnsupported } from '../errors.ts';
-import type { ImageFile } from '../imageFile.ts';
+import type { ImageBytes } from '../imageFile.ts';
 import { mebibyte, type VhdxHeader } from './header.ts';
 import {
   findEntryHeader,
@@ -29,7 +29,7 @@ interface FoundEntry extends LogEntryHeader {
 }
 
 class LogScan {
-  readonly #file: ImageFile;
+  readonly #file: ImageBytes;
   readonly #header: VhdxHeader;
   readonly #logGuid: string;
   readonly #known = new Map<number, FoundEntry | undefined>();
@@ -38,7 +38,7 @@ class LogScan {
   /** Some entry bears the id of this log, whether or not it is whole. */
   hasEntries = false;
 
-  constructor(file: ImageFile, header: VhdxHeader, logGuid: string) {
+  constructor(file: ImageBytes, header: VhdxHeader, logGuid: string) {
     this.#file = file;
     this.#header = header;
     this.#logGuid = logGuid;
@@ -117,7 +117,7 @@ class LogScan {
   }
 }
 
-function checkLogPlace(file: ImageFile, { logOffsetBytes, logLengthBytes }: VhdxHeader): void {
+function checkLogPlace(file: ImageBytes, { logOffsetBytes, logLengthBytes }: VhdxHeader): void {
   const isInside =
     logLengthBytes > 0 &&
     logLengthBytes % mebibyte === 0 &&
@@ -134,7 +134,7 @@ function checkLogPlace(file: ImageFile, { logOffsetBytes, logLengthBytes }: Vhdx
 }
 
 /** What the log still holds; no writes when it is empty. Throws `DiskImageCorrupt` and `DiskImageUnsupported`. */
-export async function readPendingLog(file: ImageFile, header: VhdxHeader): Promise<PendingLog> {
+export async function readPendingLog(file: ImageBytes, header: VhdxHeader): Promise<PendingLog> {
   const nothing = { writes: [], fileSizeBytes: file.sizeBytes };
   if (header.logGuid === undefined) return nothing;
   checkLogPlace(file, header);
@@ -163,7 +163,7 @@ export async function readPendingLog(file: ImageFile, header: VhdxHeader): Promi
 
 /** Reads of the file with the pending writes laid over. */
 export function overlayReads(
-  file: ImageFile,
+  file: ImageBytes,
   { writes, fileSizeBytes }: PendingLog,
 ): (target: Uint8Array, offsetBytes: number) => Promise<void> {
   if (writes.length === 0) return (target, offsetBytes) => file.readInto(target, offsetBytes);

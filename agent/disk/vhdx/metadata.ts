@@ -23,6 +23,10 @@ const itemNames = {
 type ItemName = (typeof itemNames)[keyof typeof itemNames];
 
 export interface VhdxMetadata {
+  /** Page 83 of the disk, which its guest sees: it stays as long as the disk lives. Undefined where the image has none. */
+  virtualDiskId: string | undefined;
+  /** A fixed disk: all its blocks have their places from the start. */
+  isFixed: boolean;
   blockSizeBytes: number;
   sizeBytes: number;
   logicalSectorSizeBytes: number;
@@ -107,7 +111,10 @@ export async function readVhdxMetadata(file: OverlaidFile, region: VhdxRegion): 
     `a disk of ${sizeBytes} bytes`,
   );
   const hasParent = (parameters.readUInt32LE(4) & 2) !== 0;
+  const id = items.get('virtualDiskId');
   return {
+    virtualDiskId: id?.length === 16 ? guidFromMixedEndian(id) : undefined,
+    isFixed: (parameters.readUInt32LE(4) & 1) !== 0,
     blockSizeBytes,
     sizeBytes,
     logicalSectorSizeBytes,

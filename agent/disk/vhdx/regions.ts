@@ -4,13 +4,15 @@ import { guidFromMixedEndian } from '../guid.ts';
 import { crc32cWithField } from './crc32c.ts';
 import { mebibyte, readUInt64 } from './header.ts';
 
-const tableOffsets = [192 * 1024, 256 * 1024];
+/** Where the two copies of the table are. */
+export const regionTableOffsets = [192 * 1024, 256 * 1024] as const;
 const tableBytes = 64 * 1024;
 const entryBytes = 32;
 const maxEntries = 2047;
-const knownRegions = {
-  '2dc27766-f623-4200-9d64-115e9bfd4a08': 'blockTable',
-  '8b7ca206-4790-4b9a-b8fe-575f050f886e': 'metadata',
+/** The regions that every VHDX has. */
+export const regionGuids = {
+  blockTable: '2dc27766-f623-4200-9d64-115e9bfd4a08',
+  metadata: '8b7ca206-4790-4b9a-b8fe-575f050f886e',
 } as const;
 
 export interface VhdxRegion {
@@ -58,7 +60,7 @@ function parseTable(file: OverlaidFile, table: Buffer): VhdxRegions {
     if (!isPlaced(region, file.sizeBytes))
       throw imageCorrupt(file.path, `region ${guid} is not in whole MiB inside the file`);
     all.push(region);
-    const name = guid in knownRegions ? knownRegions[guid as keyof typeof knownRegions] : undefined;
+    const name = (['blockTable', 'metadata'] as const).find((known) => regionGuids[known] === guid);
     if (name === undefined) {
       if ((entry.readUInt32LE(28) & 1) !== 0)
         throw imageUnsupported(file.path, `needs region ${guid}, which is not known here`);
@@ -79,7 +81,7 @@ function parseTable(file: OverlaidFile, table: Buffer): VhdxRegions {
 
 /** Throws `DiskImageCorrupt`, and `DiskImageUnsupported` for an unknown region that is required. */
 export async function readRegions(file: OverlaidFile): Promise<VhdxRegions> {
-  for (const offset of tableOffsets) {
+  for (const offset of regionTableOffsets) {
     const table = await readOverlaid(file, offset, tableBytes);
     const isRight =
       table.toString('latin1', 0, 4) === 'regi' && table.readUInt32LE(4) === crc32cWithField(table, 4);

@@ -29,6 +29,8 @@ export interface VhdxOptions {
   writes: readonly ImageWrite[];
   /** States for blocks without writes; 0 when not named. */
   states?: Readonly<Record<number, number>>;
+  /** All blocks are there. */
+  isFixed?: boolean;
   parent?: { linkage: string; linkage2?: string; paths: Readonly<Record<string, string>> };
   /** More regions and items, to be refused or ignored. */
   extraRegion?: { guid: string; isRequired: boolean };
@@ -145,7 +147,7 @@ function metadataRegion(options: VhdxOptions, blockSizeBytes: number, logicalSec
   const size = Buffer.alloc(8);
   size.writeBigUInt64LE(BigInt(options.sizeBytes));
   const items: [string, Buffer, number][] = [
-    [guids.fileParameters, uint32s(blockSizeBytes, options.parent ? 2 : 0), 4],
+    [guids.fileParameters, uint32s(blockSizeBytes, (options.parent ? 2 : 0) + (options.isFixed ? 1 : 0)), 4],
     [guids.virtualDiskSize, size, 6],
     [guids.virtualDiskId, guidBytes(options.dataWriteGuid), 6],
     [guids.logicalSectorSize, uint32s(logicalSectorBytes), 6],
@@ -207,16 +209,21 @@ export function buildVhdx(options: VhdxOptions): Buffer {
     }
     return bitmap;
   };
+  const getBlock = (index: number): Buffer => {
+    let block = blocks.get(index);
+    if (!block) {
+      block = Buffer.alloc(blockSizeBytes);
+      blocks.set(index, block);
+      setEntry(index + Math.floor(index / ratio), parent ? 7 : 6, append(block));
+    }
+    return block;
+  };
+  for (let index = 0; options.isFixed && index < blockCount; index++) getBlock(index);
   for (const { offset, data } of writes) {
     for (let done = 0; done < data.length; done += logicalSectorBytes) {
       const at = offset + done;
       const index = Math.floor(at / blockSizeBytes);
-      let block = blocks.get(index);
-      if (!block) {
-        block = Buffer.alloc(blockSizeBytes);
-        blocks.set(index, block);
-        setEntry(index + Math.floor(index / ratio), parent ? 7 : 6, append(block));
-      }
+      const block = getBlock(index);
       block.set(data.subarray(done, done + logicalSectorBytes), at % blockSizeBytes);
       if (!parent) continue;
       const bitmap = getBitmap(Math.floor(index / ratio));

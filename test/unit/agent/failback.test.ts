@@ -11,13 +11,8 @@ import { requireKnown } from '../../../agent/daemon/knownDisks.ts';
 import { openDisk } from '../../../agent/disk/openDisk.ts';
 import { applyDisk, findWrongChunks } from '../../../agent/failback/applyDisk.ts';
 import type { RecoveryPoint } from '../../../agent/failback/recoveryPoint.ts';
-import {
-  openForWriting,
-  openNewDisk,
-  planSwap,
-  swapBack,
-  swapIn,
-} from '../../../agent/failback/sourceDiskWriter.ts';
+import { openForWriting, openNewDisk } from '../../../agent/failback/sourceDiskWriter.ts';
+import { planSwap, swapBack, swapIn } from '../../../agent/failback/swap.ts';
 import { commandPower } from '../../../agent/power/commandPower.ts';
 import { ensureOff, requireOff, requirePower } from '../../../agent/power/machinePower.ts';
 import { CopyCursorFile } from '../../../agent/upload/copyCursor.ts';
@@ -25,6 +20,8 @@ import { copyChunkBytes } from '../../../agent/upload/uploadReplica.ts';
 import { digestsWithin } from '../../../lib/resync/blockDigests.ts';
 import { fineBlockBytes } from '../../../lib/resync/blocks.ts';
 import { formatFixedVhdFooter } from '../../../lib/vhd/fixed.ts';
+import { buildVhd } from '../../support/images/vhdWriter.ts';
+import { buildVhdx } from '../../support/images/vhdxWriter.ts';
 
 const mib = 1024 * 1024;
 const { signal } = new AbortController();
@@ -123,14 +120,47 @@ describe('a failback', () => {
       ...{ code: 'SourceDiskUnknown' },
       message: expect.stringContaining('has 1048576 bytes, and the recovery point 2097152') as string,
     });
-    const made = spawnSync('qemu-img', ['create', '-f', 'vhdx', at('disk.vhdx'), '8M']);
-    if (made.status !== 0) return;
-    const before = await readFile(at('disk.vhdx'));
-    await expect(openForWriting(raw('disk.vhdx'), 8 * mib)).rejects.toMatchObject({
-      ...{ code: 'SourceDiskUnknown' },
-      message: expect.stringMatching(/is vhdx, which.*Convert-VHD.*qemu-img/) as string,
-    });
-    expect((await readFile(at('disk.vhdx'))).equals(before)).toBe(true);
+    const sparse = buildVhd({ type: 'dynamic', sizeBytes: 8 * mib, uniqueId: '1'.repeat(32), writes: [] });
+    await writeFile(at('dynamic.vhd'), sparse);
+    for (const open of [openForWriting, openNewDisk])
+      await expect(open(raw('dynamic.vhd'), 8 * mib)).rejects.toMatchObject({
+        ...{ code: 'SourceDiskUnknown' },
+        message: expect.stringMatching(/is vhd dynamic, which.*Convert-VHD.*qemu-img/) as string,
+      });
+    expect((await readFile(at('dynamic.vhd'))).equals(sparse)).toBe(true);
+  });
+
+  it.each([false, true])('makes a VHDX equal (fixed: %s), goes on where it died', async (isFixed) => {
+    const sizeBytes = 13 * mib + 512;
+    const dataWriteGuid = '11111111-0000-4000-8000-000000000000';
+    const old = Buffer.alloc(sizeBytes);
+    old.fill(3, mib, 3 * mib);
+    const writes = [{ offset: mib, data: old.subarray(mib, 3 * mib) }];
+    await writeFile(at('disk.vhdx'), buildVhdx({ sizeBytes, dataWriteGuid, writes, isFixed }));
+    const expected = Buffer.from(old);
+    expected.fill(0, 2 * mib, 2 * mib + 8192);
+    for (const start of [mib, 5 * mib - 4096, 9 * mib, sizeBytes - 9000])
+      expected.fill(7, start, start + 9000);
+    const failAt = 2 * copyChunkBytes;
+    {
+      const target = await openForWriting(raw('disk.vhdx'), sizeBytes);
+      await using cursor = await cursorOf(sizeBytes);
+      const run = applyDisk({ target, point: pointOf(expected, failAt), cursor, viewId: 's', signal });
+      await expect(run).rejects.toThrow('the network is gone');
+      // Dead: neither synced nor closed, and yet what the cursor says is there.
+      await using reader = await openDisk(at('disk.vhdx'));
+      expect([...cursor.chunks.keys()].sort()).toEqual([0, 1]);
+      const view = { chunks: cursor.chunks, viewId: 's', signal };
+      expect(await findWrongChunks(reader, view)).toEqual([2, 3]);
+      await target.close();
+    }
+    await using target = await openForWriting(raw('disk.vhdx'), sizeBytes);
+    await using cursor = await cursorOf(sizeBytes);
+    const result = await applyDisk({ target, point: pointOf(expected), cursor, viewId: 's', signal });
+    expect(result.resumedBytes).toBe(failAt);
+    await using reader = await openDisk(at('disk.vhdx'));
+    expect(Buffer.compare(await reader.read(0, sizeBytes), expected)).toBe(0);
+    expect(await findWrongChunks(reader, { chunks: cursor.chunks, viewId: 's', signal })).toEqual([]);
   });
 
   it.skipIf(process.platform !== 'linux' || spawnSync('flock', ['--version']).status !== 0)(
