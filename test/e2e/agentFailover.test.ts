@@ -6,21 +6,28 @@ import { existsSync } from 'node:fs';
 import { open, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { openDisk } from '../../agent/disk/openDisk.ts';
 import { formatFixedVhdFooter } from '../../lib/vhd/fixed.ts';
 import { temporaryFolder, type ReadyHost } from '../host/startHost.ts';
 import { AgentProcess } from '../support/agentProcess.ts';
 import { startAgentSite } from '../support/agentSite.ts';
+import { buildVhdx, vhdxLayout } from '../support/images/vhdxWriter.ts';
 import { Item } from '../support/itemVerbs.ts';
 import type { SourceHost } from './client.ts';
 
 const mib = 1024 * 1024;
 const folder = temporaryFolder();
 const at = (name: string): string => join(folder, name);
+const readDisk = async (name: string): Promise<Buffer> => {
+  await using disk = await openDisk(at(name));
+  return Buffer.from(await disk.read(0, disk.sizeBytes));
+};
 const sha256 = async (path: string): Promise<string> =>
   createHash('sha256')
     .update(await readFile(path))
     .digest('hex');
 
+const vhdxBlocksAt = vhdxLayout.tableAt + mib;
 const osBytes = 24 * mib;
 const dataBytes = 48 * mib + 3 * 512;
 const otherBytes = 6 * mib;
@@ -35,7 +42,9 @@ const failbackInput = {
 /** What a guest writes in the moment in which it goes down, and the hypervisor's answer afterwards. */
 const guest = `import { openSync, writeSync, writeFileSync } from 'node:fs';
 const [, , disk, state] = process.argv;
-writeSync(openSync(disk, 'r+'), 'the last words of ' + process.env.LIFEBOAT_MACHINE, 12288 + 77);
+// The first block of the VHDX is the first behind its structures.
+const origin = disk.endsWith('.vhdx') ? ${vhdxBlocksAt} : 0;
+writeSync(openSync(disk, 'r+'), 'the last words of ' + process.env.LIFEBOAT_MACHINE, origin + 12288 + 77);
 writeFileSync(state, 'shut off\\n');
 `;
 
@@ -50,9 +59,9 @@ pollSeconds: 0.2
 machines:
   - id: vm-1
     intervalSeconds: ${intervalSeconds}
-    ${power('vm-1', 'data.raw')}
+    ${power('vm-1', 'data.vhdx')}
     tracker: { kind: scan, workers: 1 }
-    disks: [{ id: os, path: os.vhd }, { id: data, path: data.raw }]
+    disks: [{ id: os, path: os.vhd }, { id: data, path: data.vhdx }]
   - id: vm-2
     intervalSeconds: ${intervalSeconds}
     ${power('vm-2', 'other.raw')}
@@ -81,7 +90,12 @@ beforeAll(async () => {
   const data = randomBytes(dataBytes);
   data.fill(0, 8 * mib, 20 * mib);
   await writeFile(at('os.vhd'), Buffer.concat([os, footer]));
-  await writeFile(at('data.raw'), data);
+  // Blocks without data are not there.
+  const writes = Array.from({ length: Math.ceil(dataBytes / (2 * mib)) }, (_, block) => block * 2 * mib)
+    .filter((offset) => offset < 8 * mib || offset >= 20 * mib)
+    .map((offset) => ({ offset, data: data.subarray(offset, offset + 2 * mib) }));
+  const dataWriteGuid = '11111111-0000-4000-8000-000000000000';
+  await writeFile(at('data.vhdx'), buildVhdx({ sizeBytes: dataBytes, dataWriteGuid, writes }));
   await writeFile(at('other.raw'), randomBytes(otherBytes));
   await writeFile(at('guest.mjs'), guest);
   for (const machine of ['vm-1', 'vm-2']) await writeFile(at(`${machine}.power`), 'running\n');
@@ -130,15 +144,15 @@ describe('the agent in a failover', () => {
   it('goes the full circle: what the machine became elsewhere is on its disks again, and deltas go on', async () => {
     const failover = await first.begin('plannedFailover', { failoverDirection: 'PrimaryToRecovery' });
     await over(first, failover);
-    const files = { os: 'os.vhd', data: 'data.raw' } as const;
+    const files = { os: 'os.vhd', data: 'data.vhdx' } as const;
     const sizes = { os: osBytes, data: dataBytes };
     for (const disk of ['os', 'data'] as const) {
       const recovered = await recoveredDisk('vm-1', failover, disk).downloadToBuffer(0, sizes[disk]);
-      const onSource = (await readFile(at(files[disk]))).subarray(0, sizes[disk]);
+      const onSource = await readDisk(files[disk]);
       expect(recovered.equals(onSource), disk).toBe(true);
     }
-    expect((await readFile(at('data.raw'))).includes('the last words of vm-1')).toBe(true);
-    const before = await Promise.all([sha256(at('os.vhd')), sha256(at('data.raw'))]);
+    expect((await readDisk('data.vhdx')).includes('the last words of vm-1')).toBe(true);
+    const before = await Promise.all([sha256(at('os.vhd')), sha256(at('data.vhdx'))]);
     await first.act('failoverCommit');
 
     // The machine runs elsewhere: it writes, and clears.
@@ -154,7 +168,7 @@ describe('the agent in a failover', () => {
       data: await recoveredDisk('vm-1', failover, 'data').downloadToBuffer(0, dataBytes),
     };
     const footer = (await readFile(at('os.vhd'))).subarray(osBytes);
-    expect(await Promise.all([sha256(at('os.vhd')), sha256(at('data.raw'))])).toEqual(before);
+    expect(await Promise.all([sha256(at('os.vhd')), sha256(at('data.vhdx'))])).toEqual(before);
 
     // Home again; the agent dies while it writes.
     const back = await first.begin('plannedFailover', failbackInput);
@@ -179,20 +193,18 @@ describe('the agent in a failover', () => {
     const home = await readFile(at('os.vhd'));
     expect(home.subarray(0, osBytes).equals(expected.os)).toBe(true);
     expect(home.subarray(osBytes).equals(footer)).toBe(true);
-    expect((await readFile(at('data.raw'))).equals(expected.data)).toBe(true);
+    expect((await readDisk('data.vhdx')).equals(expected.data)).toBe(true);
 
     // The machine runs here again; its next cycle is a delta.
     await first.act('reProtect');
     await agent.end('SIGTERM');
-    await using disk = await open(at('data.raw'), 'r+');
-    await disk.write(randomBytes(8192), 0, 8192, 9 * mib + 100);
+    await using disk = await open(at('data.vhdx'), 'r+');
+    await disk.write(randomBytes(8192), 0, 8192, vhdxBlocksAt + mib + 100);
     await writeFile(at('agent.yaml'), configOf(1));
     const said = agent.output.length;
     agent.start();
     const point = await nextPoint(first);
-    expect((await source.recover(point, 'data', dataBytes)).equals(await readFile(at('data.raw')))).toBe(
-      true,
-    );
+    expect((await source.recover(point, 'data', dataBytes)).equals(await readDisk('data.vhdx'))).toBe(true);
     expect((await source.recover(point, 'os', osBytes)).equals(expected.os)).toBe(true);
     expect(agent.output.slice(said)).not.toMatch(/copied, as of/);
     expect(await first.isIn('Protected')).toBe(true);
