@@ -12,6 +12,8 @@ import { coarseBytes, keyBytes, recordBytes } from './hashStripe.ts';
 const magic = 'lifeboat scan 2\n';
 const keyOffsetBytes = magic.length + 8;
 const headerBytes = keyOffsetBytes + keyBytes;
+/** Read and written at once: the records of 256 MiB of a disk. */
+const chunkBytes = 4096 * recordBytes;
 
 /** What a file says of itself. */
 export interface DigestHeader {
@@ -41,6 +43,10 @@ export class DigestReader implements AsyncDisposable {
   readonly #endBytes: number;
   readonly #hash: Hash = createHash('sha256');
   #key: Uint8Array = Buffer.alloc(keyBytes);
+  /** What of the file was read last, and how much of that was given away. */
+  #chunk: Buffer = Buffer.alloc(0);
+  #chunkUsed = 0;
+  /** What was read of the file. */
   #position = headerBytes;
 
   private constructor(path: string, handle: FileHandle, endBytes: number) {
@@ -73,20 +79,31 @@ export class DigestReader implements AsyncDisposable {
     return this.#key;
   }
 
-  /** The next records, as many bytes of them. Behind the last one they are those of zeros: the disk has grown since. */
+  /** The next records, as many bytes of them: a copy. Behind the last one they are those of zeros: the disk has grown since. */
   async next(lengthBytes: number): Promise<Uint8Array> {
-    const knownBytes = Math.min(lengthBytes, this.#endBytes - this.#position);
-    const bytes = await this.#read(this.#position, knownBytes);
-    this.#position += knownBytes;
-    return knownBytes === lengthBytes
-      ? bytes
-      : Buffer.concat([bytes, Buffer.alloc(lengthBytes - knownBytes)]);
+    const records = new Uint8Array(lengthBytes);
+    for (let done = 0; done < lengthBytes;) {
+      if (this.#chunkUsed === this.#chunk.length) await this.#readChunk();
+      const part = this.#chunk.subarray(this.#chunkUsed, this.#chunkUsed + lengthBytes - done);
+      if (part.length === 0) break;
+      records.set(part, done);
+      done += part.length;
+      this.#chunkUsed += part.length;
+    }
+    return records;
   }
 
   /** After the last record: whether the file is the one with this digest. Throws `TrackingLost` when not. */
   verify(sha256: string): void {
-    if (this.#position === this.#endBytes && this.#hash.digest('hex') === sha256) return;
+    const isAllRead = this.#position === this.#endBytes && this.#chunkUsed === this.#chunk.length;
+    if (isAllRead && this.#hash.digest('hex') === sha256) return;
     throw lost(this.#path, 'is damaged');
+  }
+
+  async #readChunk(): Promise<void> {
+    this.#chunk = await this.#read(this.#position, Math.min(chunkBytes, this.#endBytes - this.#position));
+    this.#chunkUsed = 0;
+    this.#position += this.#chunk.length;
   }
 
   async #read(offsetBytes: number, lengthBytes: number): Promise<Buffer> {
@@ -114,6 +131,9 @@ export class DigestWriter implements AsyncDisposable {
   readonly #path: string;
   readonly #handle: FileHandle;
   readonly #hash: Hash = createHash('sha256');
+  /** What was not written yet, and where it goes. */
+  readonly #chunk = Buffer.alloc(chunkBytes);
+  #chunkFilled = 0;
   #endBytes = 0;
 
   private constructor(path: string, handle: FileHandle) {
@@ -131,19 +151,33 @@ export class DigestWriter implements AsyncDisposable {
     }
   }
 
+  /** Takes a copy. */
   async append(records: Uint8Array): Promise<void> {
     this.#hash.update(records);
-    await writeFully(this.#handle, this.#endBytes, records).catch((error: unknown) => {
-      throw unwritable(error, this.#path);
-    });
-    this.#endBytes += records.length;
+    for (let done = 0; done < records.length;) {
+      const part = records.subarray(done, done + this.#chunk.length - this.#chunkFilled);
+      this.#chunk.set(part, this.#chunkFilled);
+      this.#chunkFilled += part.length;
+      done += part.length;
+      if (this.#chunkFilled === this.#chunk.length) await this.#writeChunk();
+    }
   }
 
   async finish(): Promise<string> {
+    await this.#writeChunk();
     await this.#handle.datasync().catch((error: unknown) => {
       throw unwritable(error, this.#path);
     });
     return this.#hash.digest('hex');
+  }
+
+  async #writeChunk(): Promise<void> {
+    const bytes = this.#chunk.subarray(0, this.#chunkFilled);
+    await writeFully(this.#handle, this.#endBytes, bytes).catch((error: unknown) => {
+      throw unwritable(error, this.#path);
+    });
+    this.#endBytes += bytes.length;
+    this.#chunkFilled = 0;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

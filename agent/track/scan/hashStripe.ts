@@ -2,7 +2,7 @@
 // worker threads from its own text, so it uses nothing but its arguments.
 
 /** A stripe is what is read at once; a record is of one coarse block: its digest, then one for each fine block. */
-export const stripeBytes = 2 * 1024 * 1024;
+export const stripeBytes = 4 * 1024 * 1024;
 export const coarseBytes = 64 * 1024;
 export const fineBytes = 4096;
 /** Of every digest. */

@@ -18,7 +18,7 @@ import {
 } from './hashStripe.ts';
 
 /** Stripes on their way at once: two for each thread keep it busy while the next are read. */
-const stripesAhead = 4;
+const stripesAhead = 6;
 const allocationWindowBytes = 256 * stripeBytes;
 
 export interface ScanOptions {

@@ -8,11 +8,12 @@
 import type { StripeDigests } from './hashStripe.ts';
 
 export function makeStripeDigests(key: Uint8Array): StripeDigests {
-  const { createCipheriv, hash } = process.getBuiltinModule('node:crypto');
+  const { createCipheriv, createSecretKey, hash } = process.getBuiltinModule('node:crypto');
+  const secret = createSecretKey(key);
   const nonce = new Uint8Array(12);
   return {
     coarse(bytes) {
-      const gmac = createCipheriv('aes-128-gcm', key, nonce).setAAD(bytes);
+      const gmac = createCipheriv('aes-128-gcm', secret, nonce).setAAD(bytes);
       gmac.final();
       return gmac.getAuthTag();
     },
