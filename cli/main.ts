@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 // The command `lifeboat`: connects the process (arguments, streams, signals, exit code) to `run`.
+import './versionFirst.ts';
 import { exitCodes } from './exitCodes.ts';
 import { useEnvironmentProxy } from './proxy.ts';
 import { run } from './run.ts';
