@@ -7,12 +7,10 @@ import { exitCodes } from './exitCodes.ts';
 const standardOutput = 1;
 const [flag, ...others] = process.argv.slice(2);
 if (flag === '--version' && others.length === 0) {
-  let isPrinted = false;
   try {
     writeSync(standardOutput, `${packageJson.version}\n`);
-    isPrinted = true;
+    process.exit(exitCodes.ok);
   } catch {
     // What is wrong with the output is said by the ordinary way.
   }
-  if (isPrinted) process.exit(exitCodes.ok);
 }

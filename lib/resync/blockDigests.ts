@@ -1,6 +1,7 @@
 // SHA-256 of blocks. Coarse blocks are hashed by Web Crypto, which works on the threads of the runtime's pool: several in
 // flight use several cores, without workers of our own. Fine blocks are too small for that and are hashed in place.
 import { hash, webcrypto } from 'node:crypto';
+import { isZeros } from '../disk/zeros.ts';
 import { coarseBlockBytes, fineBlockBytes } from './blocks.ts';
 
 export const digestBytes = 32;
@@ -18,11 +19,6 @@ export function zeroDigest(lengthBytes: number): Uint8Array {
   return digest;
 }
 
-/** Whether at most 256 KiB are zeros; many times faster than hashing them. */
-function isZero(bytes: Uint8Array): boolean {
-  return Buffer.compare(bytes, zeros.subarray(0, bytes.length)) === 0;
-}
-
 /** The digest of a small piece, on this thread. */
 export function sha256Of(bytes: Uint8Array): Uint8Array {
   return hash('sha256', bytes, 'buffer');
@@ -30,7 +26,7 @@ export function sha256Of(bytes: Uint8Array): Uint8Array {
 
 /** The digest of a coarse block. The bytes may be reused as soon as the call returned: they are copied. */
 export async function coarseDigest(bytes: Uint8Array): Promise<Uint8Array> {
-  if (isZero(bytes)) return zeroDigest(bytes.length);
+  if (isZeros(bytes)) return zeroDigest(bytes.length);
   return new Uint8Array(await webcrypto.subtle.digest('SHA-256', bytes));
 }
 
@@ -40,7 +36,7 @@ export function digestsWithin(bytes: Uint8Array, blockBytes: number): Uint8Array
   const digests = new Uint8Array(count * digestBytes);
   for (let block = 0; block < count; block++) {
     const piece = bytes.subarray(block * blockBytes, (block + 1) * blockBytes);
-    digests.set(isZero(piece) ? zeroDigest(piece.length) : sha256Of(piece), block * digestBytes);
+    digests.set(isZeros(piece) ? zeroDigest(piece.length) : sha256Of(piece), block * digestBytes);
   }
   return digests;
 }

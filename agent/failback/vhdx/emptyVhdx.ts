@@ -2,7 +2,7 @@
 import { guidToMixedEndian } from '../../disk/guid.ts';
 import { blockGeometry, blockState, entryOfBlock, writeEntry } from '../../disk/vhdx/blockTable.ts';
 import { headerOffsets, mebibyte, vhdxSignature } from '../../disk/vhdx/header.ts';
-import { regionGuids, regionTableOffsets, type VhdxRegions } from '../../disk/vhdx/regions.ts';
+import { readOverlaid, regionGuids, regionTableOffsets, type VhdxRegions } from '../../disk/vhdx/regions.ts';
 import type { VhdxStructures } from '../../disk/vhdx/structures.ts';
 import type { ContainerFile } from '../containerFile.ts';
 import { newGuid, seal } from './headerUpdate.ts';
@@ -55,11 +55,8 @@ function layoutOf({ regions, metadata }: VhdxStructures): VhdxRegions & { blocks
 
 async function copyMetadata(file: ContainerFile, { overlaid, regions }: VhdxStructures): Promise<void> {
   const { offsetBytes, lengthBytes } = regions.metadata;
-  for (let done = 0; done < lengthBytes; done += mebibyte) {
-    const piece = Buffer.allocUnsafe(mebibyte);
-    await overlaid.readInto(piece, offsetBytes + done);
-    await file.write(metadataOffsetBytes + done, piece);
-  }
+  for (let done = 0; done < lengthBytes; done += mebibyte)
+    await file.write(metadataOffsetBytes + done, await readOverlaid(overlaid, offsetBytes + done, mebibyte));
 }
 
 /** All blocks have a place, one behind the other. */

@@ -1,4 +1,5 @@
 // Writing the disk inside a VHDX, fixed or dynamic, in place.
+import { isZeros } from '../../../lib/disk/zeros.ts';
 import { ImageDisk } from '../../disk/imageDisk.ts';
 import type { DiskChainLink } from '../../disk/reader.ts';
 import { blockGeometry } from '../../disk/vhdx/blockTable.ts';
@@ -6,7 +7,6 @@ import { VhdxBlocks } from '../../disk/vhdx/blocks.ts';
 import { readVhdxStructures } from '../../disk/vhdx/structures.ts';
 import type { ContainerFile } from '../containerFile.ts';
 import type { DiskWriter } from '../diskWriter.ts';
-import { isZeros } from '../zeros.ts';
 import { BlockPlaces } from './blockPlaces.ts';
 import { changeHeaders } from './headerUpdate.ts';
 import { replayPendingLog } from './logReplay.ts';
