@@ -15,6 +15,11 @@ export interface RandomAccessSource {
    * making arrays costs as much as reading. Absent where bytes come in arrays of their own.
    */
   readInto?(offsetBytes: number, target: Uint8Array): Promise<void>;
+  /**
+   * The bytes where they stand in memory already, which nobody may change; undefined where they would have to be fetched.
+   * Absent where nothing stands in memory.
+   */
+  view?(offsetBytes: number, lengthBytes: number): Uint8Array | undefined;
   /** Whether many short reads there cost hardly more than a long one: no request goes out for them. Everywhere when absent. */
   isNear?(offsetBytes: number, lengthBytes: number): boolean;
 }

@@ -1,17 +1,20 @@
 // Applies a plan to a page blob (or to anything with pages). While one window is being written the next is read, and its
 // writes begin as soon as there is room beside the last ones of the window before: windows are disjoint on the disk.
 // Memory: two windows of 24 MiB, 16 MiB of reads in flight, and 16 MiB for copies that turned out to have to be carried,
-// taken from the process's budget; the size of the log does not matter. Stopping anywhere leaves a disk that applying
-// the same log again completes.
+// taken from the process's budget; the size of the log does not matter. What its check has kept in memory is written from
+// there, without a copy; should that memory be called back meanwhile, it stays in use for two windows at most.
+// Stopping anywhere leaves a disk that applying the same log again completes.
 import type { RandomAccessSource } from '../disk/source.ts';
 import { assertInvariant } from '../errors.ts';
 import { pageWriteLimitBytes, type ByteRange } from '../storage/ports.ts';
+import { Arenas } from './arenas.ts';
 import { forEachBounded } from './bounded.ts';
-import { mergeMemory, type ByteBudget } from './byteBudget.ts';
+import { ByteBudget, mergeMemory } from './byteBudget.ts';
 import { chooseOrder } from './estimate.ts';
-import { findCopies, pageOperations, type LoadedWindow, type PageOperation } from './operations.ts';
+import { isCopyable, pageOperations, type LoadedWindow, type PageOperation } from './operations.ts';
 import { totalLength, type Segments } from './segments.ts';
 import { loadWindow, maxInFlightReadBytes } from './windowData.ts';
+import { WindowWrites } from './windowWrites.ts';
 import { defaultWindowBytes, planWindows, type MergeWindow, type WindowOrder } from './windows.ts';
 
 /** Where merged data goes. The caller binds the blob, its lease and the fence. Calls run concurrently, never overlapping. */
@@ -34,7 +37,7 @@ export interface MergeInput {
   target: PageTarget;
   /** Where the log is known to be zeros: ascending, disjoint. Copies see no bytes; these are cleared instead. */
   zeroRuns?: readonly ByteRange[];
-  /** Writes in flight, default 4: more gains nothing on one page blob. */
+  /** Writes in flight, default 8: more gains nothing on one page blob. */
   concurrency?: number;
   /** Live data of one window, default 24 MiB. */
   windowBytes?: number;
@@ -56,11 +59,13 @@ export interface MergeResult {
   copiedBytes: number;
   /** Cleared instead of written. */
   clearedBytes: number;
-  /** Fetched from the log. */
+  /** Fetched from the log; what stood in memory was not. */
   readBytes: number;
 }
 
-const defaultConcurrency = 4;
+const defaultConcurrency = 8;
+/** Of copies that have to be carried, at any moment. */
+const maxCarriedBytes = 4 * pageWriteLimitBytes;
 
 /**
  * Applies the plan. Returns when everything is written. At the first failed read or write, and at an abort, no more
@@ -78,33 +83,13 @@ export async function applyMerge(input: MergeInput): Promise<MergeResult> {
 
 /** The most that the buffers of the merge can hold at once. */
 function bufferBytes({ source, segments, target, ...input }: MergeInput): number {
-  const { windowBytes = defaultWindowBytes, concurrency = defaultConcurrency } = input;
+  const { windowBytes = defaultWindowBytes } = input;
   const liveBytes = totalLength(segments);
   const arenaBytes = liveBytes > windowBytes ? 2 * windowBytes : liveBytes;
-  const carriedBytes = target.copyPages === undefined ? 0 : concurrency * pageWriteLimitBytes;
+  const carriedBytes = target.copyPages === undefined ? 0 : maxCarriedBytes;
   return (
     arenaBytes + Math.min(maxInFlightReadBytes, source.sizeBytes) + Math.min(carriedBytes, source.sizeBytes)
   );
-}
-
-/** The writes of a window that have not ended; when all have, its arena may be filled again. */
-class WindowWrites {
-  readonly ended: Promise<void>;
-  #resolve: () => void = () => undefined;
-  // One for whoever hands them out.
-  #openCount = 1;
-
-  constructor() {
-    this.ended = new Promise((resolve) => (this.#resolve = resolve));
-  }
-
-  begin(): void {
-    this.#openCount++;
-  }
-
-  end(): void {
-    if (--this.#openCount === 0) this.#resolve();
-  }
 }
 
 interface HandedOut {
@@ -115,11 +100,10 @@ interface HandedOut {
 /** One run of a plan. */
 class Merge {
   readonly #input: MergeInput;
-  readonly #windowBytes: number;
   readonly #liveBytes: number;
   readonly #windows: Generator<MergeWindow, void, undefined>;
   // The window that is written and the one that is read ahead take turns; a second is needed only if two exist.
-  readonly #arenas: Uint8Array[] = [];
+  readonly #arenas: Arenas;
   readonly #result: MergeResult = {
     writeRequests: 0,
     copyRequests: 0,
@@ -129,14 +113,15 @@ class Merge {
     clearedBytes: 0,
     readBytes: 0,
   };
+  readonly #carried = new ByteBudget(maxCarriedBytes);
   #mayCopy: boolean;
   #hasFailed = false;
 
   constructor(input: MergeInput) {
     this.#input = input;
     const { segments, windowBytes = defaultWindowBytes } = input;
-    this.#windowBytes = windowBytes;
     this.#liveBytes = totalLength(segments);
+    this.#arenas = new Arenas(Math.min(windowBytes, this.#liveBytes));
     const order = input.order ?? chooseOrder(segments, windowBytes);
     this.#windows = planWindows(segments, windowBytes, order);
     this.#mayCopy = input.target.copyPages !== undefined;
@@ -161,6 +146,7 @@ class Merge {
       writtenBytes + copiedBytes + clearedBytes === this.#liveBytes,
       `a merge covers its plan: ${writtenBytes} written, ${copiedBytes} copied and ${clearedBytes} cleared of ${this.#liveBytes} bytes`,
     );
+    this.#arenas.giveBack();
     return this.#result;
   }
 
@@ -200,13 +186,12 @@ class Merge {
     const next = this.#windows.next();
     if (next.done === true) return undefined;
     const window = next.value;
-    const copied = this.#mayCopy ? findCopies(window) : new Set<never>();
-    const carried = window.writes.filter((write) => !copied.has(write));
-    if (carried.length === 0) return { window, copied, arena: new Uint8Array(0) };
-    const arena = (this.#arenas[turn % 2] ??= new Uint8Array(Math.min(this.#windowBytes, this.#liveBytes)));
+    const carried = this.#mayCopy ? window.writes.filter((write) => !isCopyable(write)) : window.writes;
     const { source, signal } = this.#input;
-    this.#result.readBytes += await loadWindow(source, carried, arena, signal);
-    return { window, copied, arena };
+    const takeArena = (): Uint8Array => this.#arenas.get(turn % 2);
+    const { data, readBytes } = await loadWindow(source, carried, takeArena, signal);
+    this.#result.readBytes += readBytes;
+    return { window, data };
   }
 
   async #perform(operation: PageOperation): Promise<void> {
@@ -234,8 +219,13 @@ class Merge {
       return;
     }
     this.#mayCopy = false;
-    const data = await source.read(logOffsetBytes, range.lengthBytes);
-    this.#result.readBytes += data.length;
-    await this.#perform({ ...range, data });
+    const release = await this.#carried.take(range.lengthBytes);
+    try {
+      const data = await source.read(logOffsetBytes, range.lengthBytes);
+      this.#result.readBytes += data.length;
+      await this.#perform({ ...range, data });
+    } finally {
+      release();
+    }
   }
 }

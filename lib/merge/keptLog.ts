@@ -61,9 +61,13 @@ export class KeptLog implements Disposable {
 
   /** The log: kept bytes as views that nobody may change, all others from `log`. It stays usable after disposal. */
   over(log: RandomAccessSource): RandomAccessSource {
+    const view = (offsetBytes: number, lengthBytes: number): Uint8Array | undefined =>
+      this.#isInMemory(offsetBytes, lengthBytes)
+        ? this.#bytes.subarray(offsetBytes, offsetBytes + lengthBytes)
+        : undefined;
     const read = async (offsetBytes: number, lengthBytes: number): Promise<Uint8Array> => {
-      if (this.#isInMemory(offsetBytes, lengthBytes))
-        return this.#bytes.subarray(offsetBytes, offsetBytes + lengthBytes);
+      const inMemory = view(offsetBytes, lengthBytes);
+      if (inMemory !== undefined) return inMemory;
       if (this.#isSpooled(offsetBytes, lengthBytes)) {
         const bytes = new Uint8Array(lengthBytes);
         if (await this.#readSpool(offsetBytes, bytes)) return bytes;
@@ -77,6 +81,7 @@ export class KeptLog implements Disposable {
         if (await this.#readSpool(offsetBytes, target)) return;
         target.set(await read(offsetBytes, target.length));
       },
+      view,
       isNear: (offsetBytes, lengthBytes) =>
         this.#isInMemory(offsetBytes, lengthBytes) || this.#isSpooled(offsetBytes, lengthBytes),
     };

@@ -3,7 +3,7 @@
 // the place of exactly one page write, and copying never costs more requests than carrying.
 import type { ByteRange } from '../storage/ports.ts';
 import { runsWithin } from './knownZeros.ts';
-import type { MergeWindow, MergeWrite } from './windows.ts';
+import { isContiguous, type MergeWindow, type MergeWrite } from './windows.ts';
 import { minZeroRunBytes, splitZeroRuns } from './zeroRuns.ts';
 
 /** A page write of `data`; or a copy of the log from `logOffsetBytes`; or, with neither, a range to clear. */
@@ -20,42 +20,27 @@ export interface PageOperation {
  */
 const minCopyBytes = 256 * 1024;
 
-/** A window, which of its writes are copied, and the bytes of the others. */
+/** A window and the bytes of its writes. */
 export interface LoadedWindow {
   window: MergeWindow;
-  copied: ReadonlySet<MergeWrite>;
-  /** The data of the writes that are not copied, end to end. */
-  arena: Uint8Array;
+  /** Of each write that is not copied. */
+  data: ReadonlyMap<MergeWrite, Uint8Array>;
 }
 
-/** The writes that the service can do by itself. */
-export function findCopies(window: MergeWindow): Set<MergeWrite> {
-  return new Set(window.writes.filter((write) => write.length >= minCopyBytes && isContiguous(write)));
-}
-
-function isContiguous({ pieces }: MergeWrite): boolean {
-  let end = pieces[0]?.dataOffset;
-  for (const { dataOffset, length } of pieces) {
-    if (dataOffset !== end) return false;
-    end = dataOffset + length;
-  }
-  return true;
+/** Whether the service can do the write by itself. */
+export function isCopyable(write: MergeWrite): boolean {
+  return write.length >= minCopyBytes && isContiguous(write);
 }
 
 /** The operations of a window; zero runs that touch across writes become one clear. */
 export function* pageOperations(
-  { window, copied, arena }: LoadedWindow,
+  { window, data }: LoadedWindow,
   zeroRuns: readonly ByteRange[],
 ): Generator<PageOperation, void, undefined> {
   let clear: PageOperation | undefined;
-  let arenaOffset = 0;
   for (const write of window.writes) {
-    let operations: Iterable<PageOperation>;
-    if (copied.has(write)) operations = copyOperations(write, zeroRuns);
-    else {
-      operations = writeOperations(write, arena.subarray(arenaOffset, arenaOffset + write.length));
-      arenaOffset += write.length;
-    }
+    const bytes = data.get(write);
+    const operations = bytes === undefined ? copyOperations(write, zeroRuns) : writeOperations(write, bytes);
     for (const operation of operations) {
       const isClear = operation.data === undefined && operation.logOffsetBytes === undefined;
       if (isClear && clear !== undefined && clear.offsetBytes + clear.lengthBytes === operation.offsetBytes) {

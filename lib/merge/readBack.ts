@@ -3,6 +3,7 @@
 import type { RandomAccessSource } from '../disk/source.ts';
 import { LifeboatError } from '../errors.ts';
 import type { ByteRange } from '../storage/ports.ts';
+import { Arenas } from './arenas.ts';
 import { forEachBounded } from './bounded.ts';
 import { mergeMemory, type ByteBudget } from './byteBudget.ts';
 import { chooseOrder } from './estimate.ts';
@@ -45,35 +46,27 @@ export async function readBack(input: ReadBackInput): Promise<number> {
   const readBytes = Math.min(maxInFlightReadBytes, source.sizeBytes) + readsInFlight * maxReadBytes;
   const release = await (input.memory ?? mergeMemory).take(arenaBytes + readBytes, signal);
   try {
-    const arena = new Uint8Array(arenaBytes);
+    const arenas = new Arenas(arenaBytes);
     let comparedBytes = 0;
     for (const { writes } of planWindows(segments, windowBytes, chooseOrder(segments, windowBytes))) {
-      await loadWindow(source, writes, arena, signal);
-      await forEachBounded(
-        groupReads(writes, arena),
-        { concurrency: readsInFlight, signal },
-        async (group) => {
-          const { offsetBytes, lengthBytes } = group;
-          compare(group, await input.readTarget({ offsetBytes, lengthBytes }), input.targetName);
-          for (const { data } of group.expected) comparedBytes += data.length;
-        },
-      );
+      const { data } = await loadWindow(source, writes, () => arenas.get(0), signal);
+      await forEachBounded(groupReads(data), { concurrency: readsInFlight, signal }, async (group) => {
+        const { offsetBytes, lengthBytes } = group;
+        compare(group, await input.readTarget({ offsetBytes, lengthBytes }), input.targetName);
+        for (const { data } of group.expected) comparedBytes += data.length;
+      });
     }
+    arenas.giveBack();
     return comparedBytes;
   } finally {
     release();
   }
 }
 
-function* groupReads(
-  writes: readonly MergeWrite[],
-  arena: Uint8Array,
-): Generator<ReadGroup, void, undefined> {
+function* groupReads(loaded: ReadonlyMap<MergeWrite, Uint8Array>): Generator<ReadGroup, void, undefined> {
   let group: ReadGroup | undefined;
-  let arenaOffset = 0;
-  for (const { diskOffset, length } of writes) {
-    const part = { offsetBytes: diskOffset, data: arena.subarray(arenaOffset, arenaOffset + length) };
-    arenaOffset += length;
+  for (const [{ diskOffset, length }, data] of loaded) {
+    const part = { offsetBytes: diskOffset, data };
     const joinedBytes = group === undefined ? length : diskOffset + length - group.offsetBytes;
     const gapBytes = group === undefined ? 0 : joinedBytes - length - group.lengthBytes;
     if (group !== undefined && gapBytes <= maxGapBytes && joinedBytes <= maxReadBytes) {

@@ -24,15 +24,11 @@ export async function* readSegments(
   signal?: AbortSignal,
 ): AsyncGenerator<DiskData, void, undefined> {
   let arena: Uint8Array | undefined;
+  // The first window is the largest.
+  const takeArena = (dataBytes: number) => (): Uint8Array => (arena ??= new Uint8Array(dataBytes));
   for (const { writes, dataBytes } of planWindows(segments, windowBytes, 'disk')) {
-    // The first window is the largest.
-    arena ??= new Uint8Array(dataBytes);
-    await loadWindow(source, writes, arena, signal);
-    let from = 0;
-    for (const { diskOffset, length } of writes) {
-      yield { diskOffset, data: arena.subarray(from, from + length) };
-      from += length;
-    }
+    const { data } = await loadWindow(source, writes, takeArena(dataBytes), signal);
+    for (const [{ diskOffset }, bytes] of data) yield { diskOffset, data: bytes };
   }
 }
 

@@ -1,8 +1,8 @@
-// Brings the bytes of one window into memory in the order in which they will be written: the arena holds the writes
-// of the window end to end, so a page write is a view of it and nothing is copied twice.
+// Brings the bytes of one window into memory as they will be written. What stands in memory already is written from there;
+// all else is read into an arena that holds the writes end to end, so that a page write is a view of it.
 import { networkReadBytes, type RandomAccessSource } from '../disk/source.ts';
 import { forEachBounded } from './bounded.ts';
-import type { MergeWrite } from './windows.ts';
+import { isContiguous, type MergeWrite } from './windows.ts';
 
 // Ranges above 4 MiB are read fastest; 16 MiB in flight are what the merge's memory bound allows.
 const maxReadBytes = 8 * 1024 * 1024;
@@ -74,8 +74,41 @@ function joinRuns(pieces: readonly ArenaPiece[]): ArenaPiece[] {
   return runs;
 }
 
-/** Fills `arena` with the data of the writes and returns the number of bytes read. At most 16 MiB are in flight. */
+/** The data of some writes, in their order, and how much of it had to be fetched from the log. */
+export interface WindowData {
+  data: Map<MergeWrite, Uint8Array>;
+  readBytes: number;
+}
+
+/** Loads the writes; at most 16 MiB are in flight. `takeArena` is asked for room for what no view is there for, if anything. */
 export async function loadWindow(
+  source: RandomAccessSource,
+  writes: readonly MergeWrite[],
+  takeArena: () => Uint8Array,
+  signal: AbortSignal | undefined,
+): Promise<WindowData> {
+  const data = new Map<MergeWrite, Uint8Array>();
+  const read: MergeWrite[] = [];
+  let arena: Uint8Array | undefined;
+  let arenaOffset = 0;
+  for (const write of writes) {
+    let bytes = isContiguous(write)
+      ? source.view?.(write.pieces[0]?.dataOffset ?? 0, write.length)
+      : undefined;
+    if (bytes === undefined) {
+      arena ??= takeArena();
+      bytes = arena.subarray(arenaOffset, arenaOffset + write.length);
+      arenaOffset += write.length;
+      read.push(write);
+    }
+    data.set(write, bytes);
+  }
+  const readBytes = arena === undefined ? 0 : await fillArena(source, read, arena, signal);
+  return { data, readBytes };
+}
+
+/** Fills `arena` with the data of the writes and returns the number of bytes read. */
+async function fillArena(
   source: RandomAccessSource,
   writes: readonly MergeWrite[],
   arena: Uint8Array,

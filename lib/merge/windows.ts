@@ -18,6 +18,16 @@ export interface MergeWrite {
   pieces: MergePiece[];
 }
 
+/** Whether the bytes of the write lie in the log as they will lie on the disk, end to end. */
+export function isContiguous({ pieces }: MergeWrite): boolean {
+  let end = pieces[0]?.dataOffset;
+  for (const { dataOffset, length } of pieces) {
+    if (dataOffset !== end) return false;
+    end = dataOffset + length;
+  }
+  return true;
+}
+
 export interface MergeWindow {
   /** Ascending by disk offset, disjoint. */
   writes: MergeWrite[];

@@ -92,6 +92,27 @@ describe('in flight', () => {
       expect(Buffer.compare(disk.subarray(diskOffset, diskOffset + 512), part)).toBe(0);
   });
 
+  it('a merge that failed does not leave its buffers to the next: a write that was given up may still be reading them', async () => {
+    const mergeAll = async (value: number, target: PageTarget) =>
+      merge([{ diskOffset: 0, data: filled(25 * mib, value) }], target);
+    const parts: Uint8Array[] = [];
+    const keeping: PageTarget = {
+      async writePages(_offset, part) {
+        parts.push(part);
+        throw new Error('refused');
+      },
+      clearPages: () => Promise.reject(new Error('nothing is zero')),
+    };
+    const disk = new Uint8Array(25 * mib);
+    // Twice, so that the second begins with buffers of the first.
+    for (const value of [1, 2]) await mergeAll(value, memoryTarget(disk));
+    await expect(mergeAll(3, keeping)).rejects.toThrow('refused');
+    for (const value of [4, 5]) await mergeAll(value, memoryTarget(disk));
+    expect(Buffer.compare(disk, filled(disk.length, 5))).toBe(0);
+    expect(parts.length).toBeGreaterThan(0);
+    for (const part of parts) expect(Buffer.compare(part, filled(part.length, 3))).toBe(0);
+  });
+
   it('a failed read is thrown, also when it was the one ahead', async () => {
     const log = memorySource(logOf(scattered));
     const { entries } = await readHrl(log);
