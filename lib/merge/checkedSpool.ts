@@ -41,15 +41,21 @@ export class CheckedSpool {
     this.#endBytes += part.length;
   }
 
-  /** Fills `target` with bytes that are kept. Throws when the file does, and when it holds anything else. */
+  /** Fills `target` with bytes that are kept. Throws when the file does, and when it holds anything else; `target` is undefined then. */
   async readInto(offsetBytes: number, target: Uint8Array): Promise<void> {
     const endBytes = offsetBytes + target.length;
     const buffer = this.#buffers.pop() ?? makeReadBuffer(chunksAtOnce * chunkBytes);
     for (let first = this.#chunkAt(offsetBytes); this.#startOf(first) < endBytes; first += chunksAtOnce) {
       const startBytes = this.#startOf(first);
-      const bytes = buffer.subarray(0, this.#startOf(first + chunksAtOnce) - startBytes);
+      const readEndBytes = this.#startOf(first + chunksAtOnce);
+      // Chunks that are wanted whole are read where they belong.
+      const isWhole = startBytes >= offsetBytes && readEndBytes <= endBytes;
+      const bytes = isWhole
+        ? target.subarray(startBytes - offsetBytes, readEndBytes - offsetBytes)
+        : buffer.subarray(0, readEndBytes - startBytes);
       await this.#file.read(startBytes - this.startBytes, bytes);
       this.#check(first, bytes);
+      if (isWhole) continue;
       const part = bytes.subarray(Math.max(offsetBytes - startBytes, 0), endBytes - startBytes);
       target.set(part, Math.max(startBytes - offsetBytes, 0));
     }
