@@ -21,7 +21,7 @@ import { readHrl } from '../../lib/hrl/reader.ts';
 import { planMerge } from '../../lib/merge/plan.ts';
 import type { ByteRange } from '../../lib/storage/ports.ts';
 import { randomChanges } from '../generatedChanges.ts';
-import { diskBytes, makeImages, syncFile, timed } from '../hrl/images.ts';
+import { diskBytes, makeImages, syncFile, timed, touchFreeMemory } from '../hrl/images.ts';
 import { median, type Measurement } from '../measurements.ts';
 import { findPeers, type Peer, type PeerFiles } from './peers.ts';
 
@@ -80,6 +80,7 @@ async function measureWays(
       progress(`${way.name}, ${round + 1} of ${rounds}`);
       copyFileSync(files.base, files.target);
       await syncFile(files.target);
+      await touchFreeMemory(files.folder);
       way.seconds.push(await timed(async () => void (way.shippedBytes = await way.work())));
       await run('cmp', [files.target, files.changed]);
     }

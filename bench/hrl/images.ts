@@ -1,8 +1,9 @@
 // Two images of 2 GiB that differ in a tenth, in random writes of 4 to 64 KiB, as files in the page cache; and how their
 // steps are timed.
 import { randomFillSync } from 'node:crypto';
-import { copyFileSync } from 'node:fs';
+import { copyFileSync, rmSync } from 'node:fs';
 import { open } from 'node:fs/promises';
+import { join } from 'node:path';
 import { joinExtents } from '../../agent/extents.ts';
 import type { ByteRange } from '../../lib/storage/ports.ts';
 import { randomChanges } from '../generatedChanges.ts';
@@ -34,6 +35,19 @@ export async function makeImages(
     await copy.write(randomFillSync(chunk.subarray(0, lengthBytes)), 0, lengthBytes, offsetBytes);
   await copy.sync();
   await copy.close();
+}
+
+/**
+ * Fills a gibibyte of the page cache and frees it. The host of a virtual machine takes back memory that has been free for
+ * seconds; whoever needs memory next would wait for it, whatever else it does.
+ */
+export async function touchFreeMemory(folder: string): Promise<void> {
+  const path = join(folder, 'touched');
+  const file = await open(path, 'w');
+  const chunk = new Uint8Array(chunkBytes);
+  for (let offset = 0; offset < 2 ** 30; offset += chunkBytes) await file.write(chunk, 0, chunkBytes, offset);
+  await file.close();
+  rmSync(path);
 }
 
 /** Seconds that a step takes. */
