@@ -5,7 +5,7 @@ import type { ByteRange } from '../../lib/storage/ports.ts';
 import { ExtentList, requireInside } from './extentList.ts';
 import type { ReadInto } from './pageCache.ts';
 import type { Placement } from './placement.ts';
-import type { DiskChainLink, DiskExtent, DiskFormat, DiskIdentity, DiskReader } from './reader.ts';
+import type { DiskChainLink, DiskExtent, DiskFormat, DiskIdentity, DiskReader, FilePlace } from './reader.ts';
 
 /** Pieces of one place that lie nearer than this are read together: one read costs about as much. */
 const maxGapBytes = 64 * 1024;
@@ -23,6 +23,8 @@ export interface ImageLayout {
   logicalSectorSizeBytes: number;
   /** Fills the target from the image's file. */
   readInto: ReadInto;
+  /** Of that file, where `readInto` gives its bytes and nothing else. */
+  fd?: number | undefined;
   /** The places of a range inside the disk: ascending, covering it exactly; `parent` only where there is a parent. */
   locate: (range: ByteRange) => Promise<readonly Placement[]>;
   closeFile: () => Promise<void>;
@@ -94,6 +96,15 @@ export class ImageDisk implements DiskReader {
     // All of them, even when one fails: nobody writes into the buffer, or reads a closed file, after this.
     const failed = (await Promise.allSettled(reads)).find((result) => result.status === 'rejected');
     if (failed) throw failed.reason;
+  }
+
+  async inFile(range: ByteRange): Promise<FilePlace | undefined> {
+    const { fd, link } = this.#layout;
+    requireInside(link.location, range, this.sizeBytes);
+    if (fd === undefined) return undefined;
+    const [place, ...others] = await this.#layout.locate(range);
+    if (place?.place !== 'file' || others.length > 0) return undefined;
+    return { fd, offsetBytes: place.fileOffsetBytes };
   }
 
   /** Reads the pieces, which lie in one place at one distance, and puts each where it belongs. */

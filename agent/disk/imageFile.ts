@@ -12,6 +12,8 @@ export interface ImageFile extends AsyncDisposable {
   /** Of the file or device, not of the disk. */
   readonly sizeBytes: number;
   readonly isDevice: boolean;
+  /** Of the open file, until it is closed; undefined where there is none. */
+  readonly fd?: number | undefined;
   /** Changes whenever the file is written, as far as its file system tells. */
   readonly versionText: string;
   /** Fills `target` from `offsetBytes`. Throws AgentError; `DiskImageCorrupt` when the file ends before. */
@@ -93,6 +95,7 @@ export async function openImageFile(path: string): Promise<ImageFile> {
       path: real,
       sizeBytes,
       isDevice: stats.isBlockDevice(),
+      fd: handle.fd,
       versionText: stats.isBlockDevice() ? `device ${stats.rdev}` : `${stats.mtimeNs}`,
       readInto,
       async read(offsetBytes, lengthBytes) {

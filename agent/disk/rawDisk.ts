@@ -19,6 +19,7 @@ export function openRaw(file: ImageFile): DiskReader {
     sizeBytes,
     logicalSectorSizeBytes: sectorBytes,
     readInto: (target, offset) => file.readInto(target, offset),
+    fd: file.fd,
     locate: (range) => Promise.resolve([{ ...range, place: 'file', fileOffsetBytes: range.offsetBytes }]),
     closeFile: () => file.close(),
   });

@@ -24,6 +24,12 @@ export interface DiskChainLink {
   diskId?: string | undefined;
 }
 
+/** A place in a file that is open. */
+export interface FilePlace {
+  fd: number;
+  offsetBytes: number;
+}
+
 /** What this view of the disk is. */
 export interface DiskIdentity {
   /**
@@ -51,6 +57,12 @@ export interface DiskReader extends RandomAccessSource, AsyncDisposable {
    * time; the array belongs to the caller. Throws LifeboatError or AgentError.
    */
   read(offsetBytes: number, lengthBytes: number): Promise<Uint8Array>;
+  /**
+   * Where the range lies as it is in an open file, for threads that read by themselves; undefined where it does not. Good
+   * until the reader is closed. A read of it that ends early or fails is made again with `read`, which says what is wrong.
+   * RangeError past the end.
+   */
+  inFile?(range: ByteRange): Promise<FilePlace | undefined>;
   /**
    * What is known of the window without reading its data: ascending, disjoint, covering the window exactly, neighbours
    * of different kinds. At most one extent for each sector of the window: choose windows (1 GiB, say) for large disks.

@@ -153,6 +153,7 @@ export async function openVhd(file: ImageFile, openParent: OpenParent): Promise<
     // The current size of the footer, never the rounded geometry.
     logicalSectorSizeBytes: sectorBytes,
     readInto: (target, offset) => file.readInto(target, offset),
+    fd: file.fd,
     closeFile: () => file.close(),
   };
   if (!header || diskType !== 'differencing') return new ImageDisk(layout);

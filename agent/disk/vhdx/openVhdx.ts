@@ -37,7 +37,7 @@ function parentClaim(
 /** Opens a VHDX. The file is the reader's from then on; when this throws, it stays the caller's. */
 export async function openVhdx(file: ImageFile, openParent: OpenParent): Promise<DiskReader> {
   if (!(await looksLikeVhdx(file))) throw imageCorrupt(file.path, `does not begin with "${vhdxSignature}"`);
-  const { header, overlaid, regions, metadata } = await readVhdxStructures(file);
+  const { header, log, overlaid, regions, metadata } = await readVhdxStructures(file);
   const tables = new PageCache(overlaid.readInto, overlaid.sizeBytes);
   const blocks = new VhdxBlocks(tables, regions.blockTable.offsetBytes, metadata);
   const { parentLocator, sizeBytes, logicalSectorSizeBytes } = metadata;
@@ -53,6 +53,7 @@ export async function openVhdx(file: ImageFile, openParent: OpenParent): Promise
     sizeBytes,
     logicalSectorSizeBytes,
     readInto: overlaid.readInto,
+    fd: log.writes.length === 0 ? file.fd : undefined,
     locate: (range) => blocks.locate(range),
     closeFile: () => file.close(),
   };

@@ -42,9 +42,9 @@ export class DigestReader implements AsyncDisposable {
   readonly #handle: FileHandle;
   readonly #endBytes: number;
   readonly #hash: Hash = createHash('sha256');
-  #key: Uint8Array = Buffer.alloc(keyBytes);
+  #key: Uint8Array = new Uint8Array(keyBytes);
   /** What of the file was read last, and how much of that was given away. */
-  #chunk: Buffer = Buffer.alloc(0);
+  #chunk: Uint8Array = new Uint8Array(0);
   #chunkUsed = 0;
   /** What was read of the file. */
   #position = headerBytes;
@@ -63,7 +63,7 @@ export class DigestReader implements AsyncDisposable {
     const reader = new DigestReader(path, handle, endBytes);
     try {
       const header = await reader.#read(0, headerBytes);
-      reader.#key = header.subarray(keyOffsetBytes);
+      reader.#key = Uint8Array.from(header.subarray(keyOffsetBytes));
       const { size } = await handle.stat();
       if (!header.equals(encodeHeader({ diskSizeBytes, key: reader.#key })) || size !== endBytes)
         throw lost(path, `is not of a disk of ${diskSizeBytes} bytes, or of another version of Lifeboat`);
@@ -79,8 +79,17 @@ export class DigestReader implements AsyncDisposable {
     return this.#key;
   }
 
-  /** The next records, as many bytes of them: a copy. Behind the last one they are those of zeros: the disk has grown since. */
+  /**
+   * The next records, as many bytes of them, in memory that other threads see; nobody may change them. Behind the last one
+   * they are those of zeros: the disk has grown since.
+   */
   async next(lengthBytes: number): Promise<Uint8Array> {
+    if (this.#chunkUsed === this.#chunk.length) await this.#readChunk();
+    const view = this.#chunk.subarray(this.#chunkUsed, this.#chunkUsed + lengthBytes);
+    if (view.length === lengthBytes) {
+      this.#chunkUsed += lengthBytes;
+      return view;
+    }
     const records = new Uint8Array(lengthBytes);
     for (let done = 0; done < lengthBytes;) {
       if (this.#chunkUsed === this.#chunk.length) await this.#readChunk();
@@ -106,8 +115,8 @@ export class DigestReader implements AsyncDisposable {
     this.#position += this.#chunk.length;
   }
 
-  async #read(offsetBytes: number, lengthBytes: number): Promise<Buffer> {
-    const bytes = Buffer.alloc(lengthBytes);
+  async #read(offsetBytes: number, lengthBytes: number): Promise<Buffer<SharedArrayBuffer>> {
+    const bytes = Buffer.from(new SharedArrayBuffer(lengthBytes));
     for (let done = 0; done < lengthBytes;) {
       const { bytesRead } = await this.#handle
         .read(bytes, done, lengthBytes - done, offsetBytes + done)

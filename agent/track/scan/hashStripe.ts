@@ -1,5 +1,5 @@
-// Digests of one stripe of a disk, and which of its 4 KiB blocks are not what the older digests say. This function runs in
-// worker threads from its own text, so it uses nothing but its arguments.
+// Digests of one stripe of a disk, and which of its 4 KiB blocks are not what the older digests say. These functions run in
+// worker threads from their own text, so they use nothing but their arguments.
 
 /** A stripe is what is read at once; a record is of one coarse block: its digest, then one for each fine block. */
 export const stripeBytes = 4 * 1024 * 1024;
@@ -25,21 +25,25 @@ export interface StripeDigests {
   zeros: Uint8Array;
 }
 
+/** Bytes [from, to) of a stripe, valid until the next call. Coarse blocks are asked for, from the first to the last. */
+export type StripeBytes = (from: number, to: number) => Uint8Array;
+
 /** Without `older` every digest is taken; with it, the fine ones only where the coarse one differs. */
 export function hashStripe(
   digests: StripeDigests,
-  bytes: Uint8Array,
+  lengthBytes: number,
+  bytesAt: StripeBytes,
   older: Uint8Array | undefined,
 ): HashedStripe {
   const [coarse, fine, digestSize] = [65536, 4096, 16];
   const recordSize = digestSize + (coarse / fine) * digestSize;
-  const blocks = Math.ceil(bytes.length / coarse);
+  const blocks = Math.ceil(lengthBytes / coarse);
   const records = new Uint8Array(blocks * recordSize);
-  const changed = new Uint8Array(Math.ceil(bytes.length / fine));
+  const changed = new Uint8Array(Math.ceil(lengthBytes / fine));
   const isZero = (part: Uint8Array): boolean =>
     Buffer.compare(part, digests.zeros.subarray(0, part.length)) === 0;
   for (let block = 0; block < blocks; block++) {
-    const part = bytes.subarray(block * coarse, Math.min((block + 1) * coarse, bytes.length));
+    const part = bytesAt(block * coarse, Math.min((block + 1) * coarse, lengthBytes));
     const record = records.subarray(block * recordSize, (block + 1) * recordSize);
     const before = older?.subarray(block * recordSize, (block + 1) * recordSize);
     const isHole = isZero(part);

@@ -1,8 +1,6 @@
 // One pass over a frozen disk: its digests into a new file, and the blocks that are not as the older file says. Reading, the
 // digests in their threads, and writing overlap; results are taken in the order of the disk.
 import { randomBytes } from 'node:crypto';
-import { makeSharedReadBuffer } from '../../../lib/disk/readBuffer.ts';
-import { readReusing } from '../../../lib/disk/source.ts';
 import { LifeboatError } from '../../../lib/errors.ts';
 import type { ByteRange } from '../../../lib/storage/ports.ts';
 import type { DiskReader } from '../../disk/reader.ts';
@@ -16,6 +14,7 @@ import {
   stripeBytes,
   type HashedStripe,
 } from './hashStripe.ts';
+import { StripeScanner } from './stripeScanner.ts';
 
 /** Stripes on their way at once: two for each thread keep it busy while the next are read. */
 const stripesAhead = 6;
@@ -75,33 +74,6 @@ class ExtentBuilder {
       if (last && last.offsetBytes + last.lengthBytes === offsetBytes) last.lengthBytes += lengthBytes;
       else this.extents.push({ offsetBytes, lengthBytes });
       index = changed.indexOf(1, end);
-    }
-  }
-}
-
-/** Reads stripes and has them digested, in buffers that are used again: making one costs as much as reading into it. */
-class StripeScanner {
-  readonly #reader: DiskReader;
-  readonly #pool: HashPool;
-  readonly #key: Uint8Array;
-  readonly #freeBuffers: Uint8Array<SharedArrayBuffer>[] = [];
-
-  constructor({ reader, pool }: ScanOptions, key: Uint8Array) {
-    this.#reader = reader;
-    this.#pool = pool;
-    this.#key = key;
-  }
-
-  async scan(range: ByteRange, isHole: boolean, older: Uint8Array | undefined): Promise<HashedStripe> {
-    const { offsetBytes, lengthBytes } = range;
-    const buffer = this.#freeBuffers.pop() ?? makeSharedReadBuffer(stripeBytes);
-    try {
-      const bytes = isHole
-        ? buffer.subarray(0, lengthBytes).fill(0)
-        : await readReusing(this.#reader, offsetBytes, lengthBytes, buffer);
-      return await this.#pool.digest({ key: this.#key, bytes, older });
-    } finally {
-      this.#freeBuffers.push(buffer);
     }
   }
 }

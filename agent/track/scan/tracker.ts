@@ -86,13 +86,15 @@ export class ScanTracker implements ChangeTracker {
   }
 
   async #scan({ since, whileHeld }: FreezeRequest, older: ScanState | undefined): Promise<ScanCycle> {
-    const { folder, views } = this.#options;
+    const { folder, views, workers } = this.#options;
+    // The threads start while the view is made.
+    await using pool = new HashPool(workers);
     const view = await views.open({ whileHeld });
     const reference = newReference(view.takenAt);
     const path = join(folder, reference);
     try {
       await mkdir(path);
-      const disks = await this.#scanDisks(view, path, { since, older });
+      const disks = await this.#scanDisks({ view, path, pool }, { since, older });
       await view.check();
       return new ScanCycle({
         ...{ view, reference, disks, kind: older ? 'changes' : 'full' },
@@ -107,12 +109,10 @@ export class ScanTracker implements ChangeTracker {
   }
 
   async #scanDisks(
-    view: FrozenView,
-    path: string,
+    { view, path, pool }: { view: FrozenView; path: string; pool: HashPool },
     { since, older }: { since: string | undefined; older: ScanState | undefined },
   ): Promise<FrozenDisk[]> {
-    const { folder, workers, signal, onProgress } = this.#options;
-    await using pool = new HashPool(workers);
+    const { folder, signal, onProgress } = this.#options;
     const disks: FrozenDisk[] = [];
     const state: ScanState = { version: 1, disks: {} };
     for (const [disk, reader] of view.readers) {

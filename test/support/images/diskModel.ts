@@ -1,4 +1,5 @@
 // Holds a reader against the bytes that its disk must have.
+import { readSync } from 'node:fs';
 import { expect } from 'vitest';
 import type { DiskReader } from '../../../agent/disk/reader.ts';
 import { SeededRandom } from '../../fuzz/random.ts';
@@ -51,6 +52,20 @@ async function expectSoundAllocation(disk: DiskReader, bytes: Buffer): Promise<n
   return dataBytes;
 }
 
+/** Where the disk says that a range lies in a file, the file has its bytes. */
+async function expectPlacesInFiles(disk: DiskReader, bytes: Buffer, random: SeededRandom): Promise<void> {
+  for (let count = 0; count < 20; count++) {
+    const offsetBytes = random.below(bytes.length);
+    const lengthBytes = 1 + random.below(Math.min(bytes.length - offsetBytes, 200_000));
+    const place = await disk.inFile?.({ offsetBytes, lengthBytes });
+    if (place === undefined) continue;
+    const found = Buffer.alloc(lengthBytes);
+    expect(readSync(place.fd, found, 0, lengthBytes, place.offsetBytes)).toBe(lengthBytes);
+    if (Buffer.compare(found, bytes.subarray(offsetBytes, offsetBytes + lengthBytes)) !== 0)
+      throw new Error(`other bytes in the file than in [${offsetBytes}, ${offsetBytes + lengthBytes})`);
+  }
+}
+
 /** Reads the disk whole, and at random places at the same time, and compares. Returns the bytes that count as data. */
 export async function expectDisk(disk: DiskReader, bytes: Buffer, random: SeededRandom): Promise<number> {
   expect(disk.sizeBytes).toBe(bytes.length);
@@ -63,6 +78,7 @@ export async function expectDisk(disk: DiskReader, bytes: Buffer, random: Seeded
       throw new Error(`wrong bytes in [${offset}, ${offset + length})`);
   });
   await Promise.all(reads);
+  await expectPlacesInFiles(disk, bytes, random);
   await expect(disk.read(bytes.length - 1, 2)).rejects.toThrow(RangeError);
   return expectSoundAllocation(disk, bytes);
 }

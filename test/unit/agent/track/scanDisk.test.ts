@@ -1,12 +1,13 @@
 // One scan by itself: its threads, and the secret of its digests.
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { openDisk } from '../../../../agent/disk/openDisk.ts';
-import { HashPool } from '../../../../agent/track/scan/hashPool.ts';
+import { HashPool, type FileStripeJob, type LoadedStripeJob } from '../../../../agent/track/scan/hashPool.ts';
 import { scanDisk } from '../../../../agent/track/scan/scanDisk.ts';
+import { StripeScanner } from '../../../../agent/track/scan/stripeScanner.ts';
 
 const sizeBytes = 9 * 1024 * 1024;
 let folder = '';
@@ -50,6 +51,41 @@ it('finds one bit wherever it changes, in threads and without', async () => {
       expect(extents).toEqual([{ offsetBytes: offset - (offset % 4096), lengthBytes: 4096 }]);
     }
   }
+});
+
+it('leaves a stripe that a thread cannot read to the disk, which says what is wrong', async () => {
+  await using reader = await openDisk(at('disk.raw'), { format: 'raw' });
+  await using pool = new HashPool(2);
+  await truncate(at('disk.raw'), 4_500_000);
+  await expect(scanDisk({ reader, pool, path: at('a') })).rejects.toMatchObject({
+    code: 'DiskImageCorrupt',
+    message: expect.stringContaining('ends at 4500000') as string,
+  });
+});
+
+it('reads ahead of its threads once one of them had to wait for a disk, and finds the same', async () => {
+  await using reader = await openDisk(at('disk.raw'), { format: 'raw' });
+  await using threads = new HashPool(2);
+  let byThreads = 0;
+  const waiting = {
+    mayRead: true,
+    digest: (job: LoadedStripeJob) => threads.digest(job),
+    async digestFile(job: FileStripeJob) {
+      byThreads++;
+      return { ...(await threads.digestFile(job)), isFromDisk: byThreads === 3 };
+    },
+  };
+  const key = randomBytes(16);
+  const scanner = new StripeScanner({ reader, pool: waiting }, key);
+  const plain = new StripeScanner({ reader, pool: new HashPool(0) }, key);
+  // 3 stripes by threads, 256 ahead of them, then threads again.
+  for (let count = 0; count < 262; count++) {
+    const offsetBytes = (count % 9) * 1024 * 1024;
+    const range = { offsetBytes, lengthBytes: 1024 * 1024 };
+    const { records, changed } = await scanner.scan(range, false, undefined);
+    if (count < 9) expect({ records, changed }).toEqual(await plain.scan(range, false, undefined));
+  }
+  expect(byThreads).toBe(3 + 3);
 });
 
 it('reads no digests of an earlier version', async () => {
