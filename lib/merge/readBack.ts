@@ -49,8 +49,8 @@ export async function readBack(input: ReadBackInput): Promise<number> {
     const arenas = new Arenas(arenaBytes);
     let comparedBytes = 0;
     for (const { writes } of planWindows(segments, windowBytes, chooseOrder(segments, windowBytes))) {
-      const { data } = await loadWindow(source, writes, () => arenas.get(0), signal);
-      await forEachBounded(groupReads(data), { concurrency: readsInFlight, signal }, async (group) => {
+      const { data: loaded } = await loadWindow(source, writes, () => arenas.get(0), signal);
+      await forEachBounded(groupReads(loaded), { concurrency: readsInFlight, signal }, async (group) => {
         const { offsetBytes, lengthBytes } = group;
         compare(group, await input.readTarget({ offsetBytes, lengthBytes }), input.targetName);
         for (const { data } of group.expected) comparedBytes += data.length;

@@ -24,10 +24,10 @@ export async function* readSegments(
   signal?: AbortSignal,
 ): AsyncGenerator<DiskData, void, undefined> {
   let arena: Uint8Array | undefined;
-  // The first window is the largest.
-  const takeArena = (dataBytes: number) => (): Uint8Array => (arena ??= new Uint8Array(dataBytes));
   for (const { writes, dataBytes } of planWindows(segments, windowBytes, 'disk')) {
-    const { data } = await loadWindow(source, writes, takeArena(dataBytes), signal);
+    // The first window is the largest.
+    const takeArena = (): Uint8Array => (arena ??= new Uint8Array(dataBytes));
+    const { data } = await loadWindow(source, writes, takeArena, signal);
     for (const [{ diskOffset }, bytes] of data) yield { diskOffset, data: bytes };
   }
 }

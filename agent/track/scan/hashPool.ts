@@ -46,23 +46,18 @@ function workerMain(parts: WorkerParts): void {
   const { parentPort } = process.getBuiltinModule('node:worker_threads');
   // Not at the beginning of a page: see lib/disk/readBuffer.ts.
   const buffer = new Uint8Array(new ArrayBuffer(parts.pieceBytes + 128), 128);
-  let key: Uint8Array | undefined;
-  let digests = parts.makeDigests(new Uint8Array(16));
+  let key: Uint8Array = new Uint8Array(16);
+  let digests = parts.makeDigests(key);
   const diskReads = (): number => process.resourceUsage().fsRead;
   parentPort?.on('message', (job: LoadedStripeJob | FileStripeJob) => {
     try {
-      if (key === undefined || Buffer.compare(key, job.key) !== 0)
-        digests = parts.makeDigests((key = job.key));
+      if (Buffer.compare(key, job.key) !== 0) digests = parts.makeDigests((key = job.key));
       const readsBefore = diskReads();
-      const { records, changed } =
+      const [lengthBytes, bytesAt] =
         'bytes' in job
-          ? parts.stripe(digests, job.bytes.length, (from, to) => job.bytes.subarray(from, to), job.older)
-          : parts.stripe(
-              digests,
-              job.lengthBytes,
-              parts.pieces(job.place, job.lengthBytes, buffer),
-              job.older,
-            );
+          ? [job.bytes.length, (from: number, to: number) => job.bytes.subarray(from, to)]
+          : [job.lengthBytes, parts.pieces(job.place, job.lengthBytes, buffer)];
+      const { records, changed } = parts.stripe(digests, lengthBytes, bytesAt, job.older);
       const isFromDisk = diskReads() > readsBefore;
       parentPort.postMessage({ records, changed, isFromDisk }, [
         records.buffer as ArrayBuffer,
