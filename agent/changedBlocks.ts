@@ -4,7 +4,7 @@ import { readSequentially } from '../lib/disk/sequential.ts';
 import type { RandomAccessSource } from '../lib/disk/source.ts';
 import type { HrlWrite } from '../lib/hrl/writer.ts';
 import { AgentError } from './agentError.ts';
-import { maxEntryBytes } from './extents.ts';
+import { maxEntryBytes } from './extentGroups.ts';
 
 /** What file systems write at least; finer comparison makes more entries and hardly fewer bytes. */
 const compareGranularityBytes = 4096;

@@ -3,7 +3,13 @@
 import { createHash } from 'node:crypto';
 import { readSequentially } from '../lib/disk/sequential.ts';
 import { closedHeaderOf } from '../lib/hrl/newHeader.ts';
-import { HrlWriter, type HrlTotals, type HrlWrite, type HrlWriterOptions } from '../lib/hrl/writer.ts';
+import {
+  HrlWriter,
+  type HrlTotals,
+  type HrlWrite,
+  type HrlWriterOptions,
+  type UnreadWrite,
+} from '../lib/hrl/writer.ts';
 import { openFileSource } from './fileSource.ts';
 import { HashingSink } from './hashingSink.ts';
 import { writeOutputFile } from './outputFile.ts';
@@ -45,13 +51,17 @@ export interface DeltaLogOptions extends HrlWriterOptions {
   onProgress?: (dataBytes: number, diskEndBytes: number) => void;
 }
 
+/** Writes with their bytes, each of them valid until the next is taken, or writes that are still to be read. */
+export type LogWrites = AsyncIterable<HrlWrite> | Iterable<UnreadWrite>;
+
 /**
- * Writes the log of one cycle of one disk. No writes make a valid log that says "nothing changed". Throws AgentError
+ * Writes the log of one cycle of one disk; writes that are not read yet are read while it is written, several at a time, and
+ * none of them any more when it has ended. No writes make a valid log that says "nothing changed". Throws AgentError
  * for the file, RangeError for options that no log can have, and whatever `writes` or `signal` throw.
  */
 export async function writeDeltaLog(
   path: string,
-  writes: AsyncIterable<HrlWrite>,
+  writes: LogWrites,
   options: DeltaLogOptions,
 ): Promise<DeltaLog> {
   const { replace = false, signal, expected, onProgress, ...header } = options;
@@ -61,15 +71,36 @@ export async function writeDeltaLog(
     const sink = new HashingSink(output, digest && closedHeader && { header: closedHeader, digest });
     const writer = await HrlWriter.open(sink, header);
     let dataBytes = 0;
-    for await (const write of writes) {
+    const note = ({ diskOffset }: { diskOffset: number }, lengthBytes: number): void => {
+      dataBytes += lengthBytes;
+      onProgress?.(dataBytes, diskOffset + lengthBytes);
       signal?.throwIfAborted();
-      await writer.append(write);
-      dataBytes += write.data.length;
-      onProgress?.(dataBytes, write.diskOffset + write.data.length);
+    };
+    try {
+      signal?.throwIfAborted();
+      if (Symbol.iterator in writes) await writer.appendUnread(noted(writes, note));
+      else
+        for await (const write of writes) {
+          await writer.append(write);
+          note(write, write.data.length);
+        }
+      await writer.close();
+    } finally {
+      // Nobody reads the disk, or writes the file, behind the back of a caller that closes it now.
+      await sink.settle();
     }
-    await writer.close();
     const { sizeBytes, entryCount } = writer;
     const sha256 = (await sink.takeSha256()) ?? (await fileSha256(output.temporaryPath, signal));
     return { path, sizeBytes, sha256, uniqueId: header.uniqueId.toLowerCase(), entryCount, dataBytes };
   });
+}
+
+function* noted(
+  writes: Iterable<UnreadWrite>,
+  note: (write: UnreadWrite, lengthBytes: number) => void,
+): Generator<UnreadWrite, void, undefined> {
+  for (const write of writes) {
+    yield write;
+    note(write, write.lengthBytes);
+  }
 }

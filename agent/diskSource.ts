@@ -70,6 +70,10 @@ export async function openDiskSource(path: string): Promise<DiskSource> {
         assertWithin(offsetBytes, target.length);
         return file.readInto(offsetBytes, target);
       },
+      readNow(offsetBytes, target) {
+        assertWithin(offsetBytes, target.length);
+        return file.readNow(offsetBytes, target);
+      },
       close: () => file.close(),
       [Symbol.asyncDispose]: () => file.close(),
     };

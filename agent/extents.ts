@@ -5,12 +5,9 @@ import { readReusing, type RandomAccessSource } from '../lib/disk/source.ts';
 import type { HrlTotals, HrlWrite } from '../lib/hrl/writer.ts';
 import type { ByteRange } from '../lib/storage/ports.ts';
 import { AgentError } from './agentError.ts';
+import { groupPieces, maxEntryBytes, maxGapBytes } from './extentGroups.ts';
 
 const sectorSizeBytes = 512;
-/** Most bytes in one log entry that we write: what one page write takes, and a comfortable buffer. */
-export const maxEntryBytes = 4 * 1024 * 1024;
-/** Unchanged bytes between two extents that are read and thrown away: cheaper than a read of their own. */
-const maxGapBytes = 64 * 1024;
 const readsAhead = 3;
 
 /** Sorts ranges and joins those that touch or overlap. The input is not changed. */
@@ -73,28 +70,6 @@ export function totalsOfExtents(extents: Iterable<ByteRange>): HrlTotals {
   return totals;
 }
 
-/** The pieces of the extents, of at most 4 MiB each, in groups that one read of at most 4 MiB fetches. */
-function* groupPieces(extents: Iterable<ByteRange>): Generator<ByteRange[], void, undefined> {
-  let group: ByteRange[] = [];
-  let groupStart = 0;
-  let groupEnd = 0;
-  for (const { offsetBytes, lengthBytes } of extents) {
-    for (let done = 0; done < lengthBytes; done += maxEntryBytes) {
-      const start = offsetBytes + done;
-      const length = Math.min(maxEntryBytes, lengthBytes - done);
-      const isNear = start >= groupEnd && start - groupEnd <= maxGapBytes;
-      if (group.length > 0 && !(isNear && start + length - groupStart <= maxEntryBytes)) {
-        yield group;
-        group = [];
-      }
-      if (group.length === 0) groupStart = start;
-      group.push({ offsetBytes: start, lengthBytes: length });
-      groupEnd = start + length;
-    }
-  }
-  if (group.length > 0) yield group;
-}
-
 interface LoadedGroup {
   pieces: ByteRange[];
   startBytes: number;
@@ -120,7 +95,7 @@ export async function* readExtents(
   source: RandomAccessSource,
   extents: Iterable<ByteRange>,
 ): AsyncGenerator<HrlWrite, void, undefined> {
-  const groups = groupPieces(extents);
+  const groups = groupPieces(extents, { mostGapBytes: maxGapBytes, mostGroupBytes: maxEntryBytes });
   const ahead: Promise<LoadedGroup>[] = [];
   // One for each read in flight, and one for the group that the caller works on.
   const buffers = Array.from({ length: readsAhead + 1 }, () => makeReadBuffer(maxEntryBytes));

@@ -20,6 +20,7 @@ const readsInRow = 64;
 export interface FileSource extends RandomAccessSource, AsyncDisposable {
   readonly path: string;
   readInto(offsetBytes: number, target: Uint8Array): Promise<void>;
+  readNow(offsetBytes: number, target: Uint8Array): boolean;
   close(): Promise<void>;
 }
 
@@ -42,19 +43,21 @@ class FileReader {
 
   /** Fills `target`. Throws the system's error, AgentError when the file ends before. */
   async read(offsetBytes: number, target: Uint8Array): Promise<void> {
-    let done = 0;
+    let done = this.readNow(offsetBytes, target);
     while (done < target.length) {
       const at = offsetBytes + done;
-      const rest = target.subarray(done);
-      const readBytes = this.#mayReadAtOnce(rest.length)
-        ? this.#readAtOnce(at, rest)
-        : (await this.#handle.read(rest, 0, rest.length, at)).bytesRead;
-      if (readBytes === 0) {
+      const { bytesRead } = await this.#handle.read(target, done, target.length - done, at);
+      if (bytesRead === 0) {
         const message = `${this.#path} ended at ${at} while it was read up to ${offsetBytes + target.length}.`;
         throw new AgentError('FileUnreadable', message, 'Nothing may truncate the file while it is read.');
       }
-      done += readBytes;
+      done += bytesRead;
     }
+  }
+
+  /** Reads what can be read without waiting, as far as is known; returns how much that was. */
+  readNow(offsetBytes: number, target: Uint8Array): number {
+    return this.#mayReadAtOnce(target.length) ? this.#readAtOnce(offsetBytes, target) : 0;
   }
 
   #mayReadAtOnce(lengthBytes: number): boolean {
@@ -130,6 +133,14 @@ export async function openFileSource(path: string): Promise<FileSource> {
       return bytes;
     },
     readInto,
+    readNow(offsetBytes, target) {
+      assertWithin(offsetBytes, target.length);
+      try {
+        return reader.readNow(offsetBytes, target) === target.length;
+      } catch (error) {
+        throw readError(error, path);
+      }
+    },
     close,
     [Symbol.asyncDispose]: close,
   };

@@ -1,9 +1,10 @@
 // One cycle of a machine: frozen at one instant, and a log for every disk of what changed since the reference.
 import { randomUUID } from 'node:crypto';
 import { writeDeltaLog } from '../deltaLog.ts';
-import { readExtents, totalsOfExtents } from '../extents.ts';
+import { totalsOfExtents } from '../extents.ts';
 import type { Assignment, DiskAssignment } from '../serviceClient.ts';
 import type { FrozenCycle } from '../track/tracker.ts';
+import { unreadExtents } from '../unreadExtents.ts';
 import { newCycleTrace } from '../upload/cycleTrace.ts';
 import { copyAddedDisks, joiningDisks } from './addedDisks.ts';
 import { copiedDisks, freeze, frozenDiskOf, sizesOf, type ItemContext } from './itemContext.ts';
@@ -28,7 +29,7 @@ export async function changesLog(
   const { spool, item, signal } = context;
   const joined = await logExtents(context, cycle, assigned);
   const path = spool.pathOf(item, number, assigned.disk);
-  const log = await writeDeltaLog(path, readExtents(reader, joined), {
+  const log = await writeDeltaLog(path, unreadExtents(reader, joined), {
     ...headerOf(cycle, assigned, uniqueId),
     expected: totalsOfExtents(joined),
     replace: true,

@@ -10,7 +10,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { writeDeltaLog } from '../../agent/deltaLog.ts';
-import { readExtents, totalsOfExtents, joinExtents } from '../../agent/extents.ts';
+import { totalsOfExtents, joinExtents } from '../../agent/extents.ts';
+import { unreadExtents } from '../../agent/unreadExtents.ts';
 import { openFileSource } from '../../agent/fileSource.ts';
 import { joinGaps } from '../../agent/track/joinGaps.ts';
 import { restingDisks } from '../../agent/track/restingDisks.ts';
@@ -41,7 +42,7 @@ async function shipLog(
   extents: readonly ByteRange[],
 ): Promise<number> {
   const joined = joinGaps(extents);
-  const made = await writeDeltaLog(log, readExtents(source, joined), {
+  const made = await writeDeltaLog(log, unreadExtents(source, joined), {
     ...{ uniqueId: randomUUID(), createdAt: new Date(), expected: totalsOfExtents(joined), replace: true },
   });
   await using file = await openFileSource(log);

@@ -2,11 +2,12 @@
 import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { findChangedBlocks } from '../../agent/changedBlocks.ts';
-import { writeDeltaLog, type DeltaLog } from '../../agent/deltaLog.ts';
+import { writeDeltaLog, type LogWrites, type DeltaLog } from '../../agent/deltaLog.ts';
 import { openDiskSource } from '../../agent/diskSource.ts';
-import { parseExtents, readExtents, totalsOfExtents } from '../../agent/extents.ts';
+import { parseExtents, totalsOfExtents } from '../../agent/extents.ts';
+import { unreadExtents } from '../../agent/unreadExtents.ts';
 import { readError } from '../../agent/fileErrors.ts';
-import type { HrlTotals, HrlWrite, HrlWriterOptions } from '../../lib/hrl/writer.ts';
+import type { HrlTotals, HrlWriterOptions } from '../../lib/hrl/writer.ts';
 import { UsageError } from '../failure.ts';
 import { formatBytes, formatFacts } from '../humanText.ts';
 import { pathOf, print, readStdin, type Io } from '../io.ts';
@@ -100,12 +101,12 @@ export async function createLog(io: Io, options: CreateOptions): Promise<void> {
   await using base = 'base' in from ? await openDiskSource(pathOf(io, from.base)) : null;
   requireSectors(changed);
   await requireNoInput(out, base === null ? [changed.path] : [changed.path, base.path]);
-  let writes: AsyncIterable<HrlWrite>;
+  let writes: LogWrites;
   let expected: HrlTotals | undefined;
   if ('extents' in from) {
     const text = await readExtentsText(io, from.extents);
     const extents = parseExtents(text, changed.sizeBytes);
-    writes = readExtents(changed, extents);
+    writes = unreadExtents(changed, extents);
     expected = totalsOfExtents(extents);
   } else writes = findChangedBlocks(base ?? changed, changed);
   const totalBytes = expected?.dataBytes ?? changed.sizeBytes;

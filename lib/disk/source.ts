@@ -16,6 +16,11 @@ export interface RandomAccessSource {
    */
   readInto?(offsetBytes: number, target: Uint8Array): Promise<void>;
   /**
+   * As `readInto`, on the calling thread, where nothing has to be waited for. False when that is not known to be so: nothing
+   * was read then, and `readInto` is to be asked. For loops over many small reads, in which promises cost more than reading.
+   */
+  readNow?(offsetBytes: number, target: Uint8Array): boolean;
+  /**
    * The bytes where they stand in memory already, which nobody may change; undefined where they would have to be fetched.
    * Absent where nothing stands in memory.
    */

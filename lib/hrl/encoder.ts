@@ -1,6 +1,7 @@
 // Turns writes into the bytes of a version 2 log and says where each piece goes, without doing any I/O. Pieces are
 // contiguous and ascending, except the last one, which replaces the header: until then EOLLocation is 0 and every
 // reader refuses the file as not closed.
+import type { RandomAccessSource } from '../disk/source.ts';
 import { HrlError } from './errors.ts';
 import {
   checksumOf,
@@ -26,10 +27,32 @@ export interface HrlWrite {
   timestamp?: Date;
 }
 
+/** One write to be logged whose bytes are still to be read, so that they can be read to where they go. */
+export interface UnreadWrite {
+  /** Multiple of 512. */
+  diskOffset: number;
+  /** Multiple of 512, more than none, less than 4 GiB. */
+  lengthBytes: number;
+  /** When it happened; the log's `createdAt` when omitted. */
+  timestamp?: Date;
+  /** Gives the bytes, at their offset on the disk; is asked for each once. */
+  source: WriteSource;
+}
+
+/** What the bytes of a write are read from. Reads need not wait for each other. */
+export type WriteSource = Required<Pick<RandomAccessSource, 'readInto'>> &
+  Pick<RandomAccessSource, 'readNow'>;
+
 /** Bytes and where they go in the file. */
 export interface FilePiece {
   offsetBytes: number;
   data: Uint8Array;
+}
+
+/** Where the data of a write goes, and the metadata block behind it, if the write was the last that a block takes. */
+export interface PlacedWrite {
+  offsetBytes: number;
+  block: FilePiece | undefined;
 }
 
 /** Call `start` once, `append` any number of times, `finish` once; write what each returns, in order. */
@@ -62,6 +85,11 @@ export class HrlEncoder {
     return this.#header.totalMetadataEntries;
   }
 
+  /** Whether the metadata says something of the data itself: a write that is only placed leaves it out. */
+  get withDataChecksums(): boolean {
+    return this.#withDataChecksums;
+  }
+
   start(): FilePiece[] {
     const header = { offsetBytes: 0, data: encodeHeader(this.#header) };
     return this.#emptyFirstBlock ? [header, this.#takeBlock()] : [header];
@@ -71,11 +99,18 @@ export class HrlEncoder {
    * Throws HrlError `LogEntryUnaligned` for a write that no log can hold, `LogTooLarge` for one more than a reader
    * takes; nothing has changed then.
    */
-  append({ diskOffset, data, timestamp }: HrlWrite): FilePiece[] {
+  append({ data, ...write }: HrlWrite): FilePiece[] {
+    const dataChecksum = this.#withDataChecksums ? checksumOf(data) : 0;
+    const { offsetBytes, block } = this.place({ ...write, lengthBytes: data.length }, dataChecksum);
+    return block === undefined ? [{ offsetBytes, data }] : [{ offsetBytes, data }, block];
+  }
+
+  /** As `append`, for data that the caller brings to its place. */
+  place({ diskOffset, lengthBytes, timestamp }: Omit<UnreadWrite, 'source'>, dataChecksum = 0): PlacedWrite {
     checkSectors(this.#endBytes, 'ByteOffset', diskOffset);
-    checkSectors(this.#endBytes, 'DataLength', data.length);
-    if (data.length === 0 || data.length > 0xffffffff) {
-      throw new RangeError(`a log entry holds 512 bytes to 4 GiB - 512; got ${data.length}`);
+    checkSectors(this.#endBytes, 'DataLength', lengthBytes);
+    if (lengthBytes === 0 || lengthBytes > 0xffffffff) {
+      throw new RangeError(`a log entry holds 512 bytes to 4 GiB - 512; got ${lengthBytes}`);
     }
     const header = this.#header;
     if (header.totalMetadataEntries === this.#mostEntries)
@@ -83,16 +118,16 @@ export class HrlEncoder {
     const writtenAt = timestamp ?? header.createdAt;
     this.#pending.push({
       diskOffset,
-      length: data.length,
+      length: lengthBytes,
       timestamp: toHrlSeconds(writtenAt),
-      dataChecksum: this.#withDataChecksums ? checksumOf(data) : 0,
+      dataChecksum,
     });
     if (writtenAt > header.lastModifiedAt) header.lastModifiedAt = writtenAt;
     header.totalMetadataEntries++;
-    const piece = { offsetBytes: this.#endBytes, data };
-    this.#endBytes += data.length;
+    const offsetBytes = this.#endBytes;
+    this.#endBytes += lengthBytes;
     const isFull = this.#pending.length === entriesPerBlock(header.metadataSizeBytes);
-    return isFull ? [piece, this.#takeBlock()] : [piece];
+    return { offsetBytes, block: isFull ? this.#takeBlock() : undefined };
   }
 
   finish(): FilePiece[] {

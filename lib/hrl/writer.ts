@@ -1,21 +1,28 @@
 // Writes a log into a sink as the writes come, in constant memory: nothing is kept but the entries of the current
 // metadata block. The file is readable only after `close`, which rewrites the header; a writer that dies before
 // leaves a log that every reader refuses as not closed.
+import { makeUnclearedReadBuffer } from '../disk/readBuffer.ts';
 import { assertInvariant } from '../errors.ts';
-import { HrlEncoder, type FilePiece, type HrlWrite } from './encoder.ts';
+import { HrlEncoder, type FilePiece, type HrlWrite, type UnreadWrite } from './encoder.ts';
 import type { HrlWriterOptions } from './newHeader.ts';
 
-export type { HrlWrite } from './encoder.ts';
+export type { HrlWrite, UnreadWrite, WriteSource } from './encoder.ts';
 export type { HrlTotals, HrlWriterOptions } from './newHeader.ts';
 
 /** Where a log goes. Writes arrive one after another, contiguous and ascending; the last one is [0, 4096) again. */
 export interface HrlSink {
   /** The data may be reused by the caller after the promise resolved. */
   write(offsetBytes: number, data: Uint8Array): Promise<void>;
+  /**
+   * Has the next bytes read to their place, where the sink has memory of its own for them. Returns nothing, or a promise to
+   * be awaited before the next call; the bytes may come later than that. The last write waits for them, and throws what kept
+   * them away. Where this is missing, they are read first and written then.
+   */
+  fill?(write: UnreadWrite): Promise<void> | undefined;
 }
 
 /**
- * A log that is being written: open → closed, or open → failed when the sink failed. `append` and `close` are for
+ * A log that is being written: open → closed, or open → failed when the sink or a read failed. `append` and `close` are for
  * an open log and must be awaited one at a time; anything else is a defect of the caller and throws at once.
  */
 export class HrlWriter {
@@ -31,7 +38,7 @@ export class HrlWriter {
   /** Writes the header of an open log. Throws RangeError for options that no log can have. */
   static async open(sink: HrlSink, options: HrlWriterOptions): Promise<HrlWriter> {
     const writer = new HrlWriter(sink, new HrlEncoder(options));
-    await writer.#write((encoder) => encoder.start());
+    await writer.#write(writer.#encoder.start());
     return writer;
   }
 
@@ -49,30 +56,68 @@ export class HrlWriter {
    * writes as a reader takes; the log stays open then.
    */
   async append(write: HrlWrite): Promise<void> {
-    await this.#write((encoder) => encoder.append(write));
+    await this.#write(this.#openEncoder().append(write));
+  }
+
+  /**
+   * Adds writes that are read on the way, some of them until the log is closed. Throws as `append`, what the source throws,
+   * and what `writes` throws; the log has failed then.
+   */
+  async appendUnread(writes: Iterable<UnreadWrite>): Promise<void> {
+    const encoder = this.#openEncoder();
+    const sink = this.#sink;
+    await this.#whileBusy(async () => {
+      for (const write of writes) {
+        if (sink.fill === undefined || encoder.withDataChecksums) {
+          await this.#writeAll(encoder.append(await readWrite(write)));
+          continue;
+        }
+        const { block } = encoder.place(write);
+        const filling = sink.fill(write);
+        if (filling !== undefined) await filling;
+        if (block !== undefined) await this.#writeAll([block]);
+      }
+    });
   }
 
   /** Makes the log valid. Once. */
   async close(): Promise<void> {
-    await this.#write((encoder) => encoder.finish());
+    await this.#write(this.#openEncoder().finish());
     this.#state = 'closed';
   }
 
-  async #write(encode: (encoder: HrlEncoder) => FilePiece[]): Promise<void> {
+  #openEncoder(): HrlEncoder {
     assertInvariant(
       this.#state === 'open',
       `a log is written while open, one call at a time; it is ${this.#state}`,
     );
-    const pieces = encode(this.#encoder);
+    return this.#encoder;
+  }
+
+  async #write(pieces: readonly FilePiece[]): Promise<void> {
+    await this.#whileBusy(() => this.#writeAll(pieces));
+  }
+
+  async #writeAll(pieces: readonly FilePiece[]): Promise<void> {
+    for (const { offsetBytes, data } of pieces) await this.#sink.write(offsetBytes, data);
+  }
+
+  async #whileBusy(work: () => Promise<void>): Promise<void> {
     this.#state = 'busy';
     try {
-      for (const { offsetBytes, data } of pieces) await this.#sink.write(offsetBytes, data);
+      await work();
       this.#state = 'open';
     } catch (error) {
       this.#state = 'failed';
       throw error;
     }
   }
+}
+
+async function readWrite({ lengthBytes, source, ...write }: UnreadWrite): Promise<HrlWrite> {
+  const data = makeUnclearedReadBuffer(lengthBytes);
+  await source.readInto(write.diskOffset, data);
+  return { ...write, data };
 }
 
 /** A whole log in memory, for small ones and tests. */

@@ -5,7 +5,7 @@ import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { writeDeltaLog, type DeltaLog } from '../../agent/deltaLog.ts';
-import { readExtents } from '../../agent/extents.ts';
+import { unreadExtents } from '../../agent/unreadExtents.ts';
 import { openFileSource } from '../../agent/fileSource.ts';
 import { logMetadata, uploadLog } from '../../agent/upload/uploadLog.ts';
 import { formatDeltaName } from '../../lib/replication/names.ts';
@@ -45,7 +45,7 @@ export class CycleCutter {
       const previousUniqueId = this.#lastIds.get(id);
       const log = await writeDeltaLog(
         join(folder, 'logs', `${cycle}-${id}.hrl`),
-        readExtents(copy, extents),
+        unreadExtents(copy, extents),
         {
           uniqueId: randomUUID(),
           createdAt: takenAt,

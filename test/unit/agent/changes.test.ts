@@ -2,7 +2,8 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { findChangedBlocks } from '../../../agent/changedBlocks.ts';
-import { joinExtents, maxEntryBytes, parseExtents, readExtents } from '../../../agent/extents.ts';
+import { maxEntryBytes } from '../../../agent/extentGroups.ts';
+import { joinExtents, parseExtents, readExtents } from '../../../agent/extents.ts';
 import { ExtentTracker } from '../../../agent/extentTracker.ts';
 import { memorySource } from '../../../lib/disk/source.ts';
 import type { HrlWrite } from '../../../lib/hrl/writer.ts';
