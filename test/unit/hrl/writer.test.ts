@@ -52,6 +52,35 @@ describe('HrlWriter', () => {
     await expect(readHrl(memorySource(sink.bytes))).rejects.toMatchObject({ code: 'LogNotClosed' });
   });
 
+  it.each([{}, { withDataChecksums: true }])('reads what is unread, into any sink: %j', async (more) => {
+    const disk = new Uint8Array(4096).map((_, index) => index % 251);
+    const writes = [512, 2048].map((diskOffset) => ({
+      ...{ diskOffset, lengthBytes: 1024 },
+      source: {
+        readInto: async (at: number, target: Uint8Array) => target.set(disk.subarray(at, at + 1024)),
+      },
+    }));
+    const sink = memorySink();
+    const writer = await HrlWriter.open(sink, { ...options, ...more });
+    await writer.appendUnread(writes);
+    await writer.close();
+    const read = writes.map(({ diskOffset }) => ({
+      diskOffset,
+      data: disk.subarray(diskOffset, diskOffset + 1024),
+    }));
+    expect(sink.bytes.equals(buildHrl(read, { ...options, ...more }))).toBe(true);
+  });
+
+  it('cannot be closed into a valid log after a read failed', async () => {
+    const sink = memorySink();
+    const writer = await HrlWriter.open(sink, options);
+    const readInto = () => Promise.reject(new Error('the disk is broken'));
+    const writes = [{ diskOffset: 0, lengthBytes: 512, source: { readInto } }];
+    await expect(writer.appendUnread(writes)).rejects.toThrow('the disk is broken');
+    await expect(writer.close()).rejects.toThrow(/it is failed/);
+    await expect(readHrl(memorySource(sink.bytes))).rejects.toMatchObject({ code: 'LogNotClosed' });
+  });
+
   it('refuses two calls at once', async () => {
     const writer = await HrlWriter.open(memorySink(), options);
     const first = writer.append(write);
