@@ -13,12 +13,18 @@ const mostAheadMs = 15 * 3_600_000;
 const mostBehindMs = 13 * 3_600_000;
 
 const clocks = new Map<string, Intl.DateTimeFormat>();
+/** Names that were found right: asking Intl takes longer than reading the policy that holds the name. */
+const knownZones = new Set<string>();
+/** More than there are; their spellings, which are as many as anyone likes, are not kept beyond that. */
+const mostKnownZones = 1000;
 
 /** False for offsets such as "+02:00": they have no rules, and not every Node takes them. */
 export function isTimeZone(timeZone: string): boolean {
+  if (knownZones.has(timeZone)) return true;
   if (!/^[A-Za-z]/.test(timeZone)) return false;
   try {
     new Intl.DateTimeFormat('en', { timeZone });
+    if (knownZones.size < mostKnownZones) knownZones.add(timeZone);
     return true;
   } catch {
     return false;

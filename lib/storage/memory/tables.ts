@@ -26,11 +26,12 @@ export function memoryTable(): TablePort {
     async *list(partition, range = {}) {
       assertKey('partition', partition);
       const rows = partitions.get(partition) ?? new Map<string, StoredRow>();
-      let left = range.limit ?? Infinity;
+      const { from = '', to, limit = Infinity } = range;
+      const isInRange = (key: string): boolean => key >= from && (to === undefined || key < to);
+      let left = limit;
       // A listing is of the rows that exist when it starts; later writes may or may not be seen, as in the service.
-      for (const key of [...rows.keys()].sort()) {
-        if (range.from !== undefined && key < range.from) continue;
-        if ((range.to !== undefined && key >= range.to) || left <= 0) return;
+      for (const key of [...rows.keys()].filter(isInRange).sort()) {
+        if (left <= 0) return;
         const stored = rows.get(key);
         if (stored === undefined) continue;
         left--;
