@@ -16,8 +16,8 @@ export interface RandomAccessSource {
    */
   readInto?(offsetBytes: number, target: Uint8Array): Promise<void>;
   /**
-   * As `readInto`, on the calling thread, where nothing has to be waited for. False when that is not known to be so: nothing
-   * was read then, and `readInto` is to be asked. For loops over many small reads, in which promises cost more than reading.
+   * As `readInto`, on the calling thread, where nothing has to be waited for. False when that is not known to be so: `target`
+   * may hold anything then, and `readInto` is to be asked. For loops over many small reads: promises cost more than those.
    */
   readNow?(offsetBytes: number, target: Uint8Array): boolean;
   /**
