@@ -6,27 +6,34 @@ export const maxEntryBytes = 4 * 1024 * 1024;
 /** Unchanged bytes between two extents that are read and thrown away: cheaper than a read of their own. */
 export const maxGapBytes = 64 * 1024;
 
+/** Pieces that one read fetches: the range from the beginning of the first to the end of the last. */
+export interface ExtentGroup extends ByteRange {
+  pieces: ByteRange[];
+}
+
 /** The pieces of the extents, of at most 4 MiB each, in groups that one read of at most so many bytes fetches. */
 export function* groupPieces(
   extents: Iterable<ByteRange>,
   { mostGapBytes, mostGroupBytes }: { mostGapBytes: number; mostGroupBytes: number },
-): Generator<ByteRange[], void, undefined> {
-  let group: ByteRange[] = [];
-  let groupStart = 0;
-  let groupEnd = 0;
+): Generator<ExtentGroup, void, undefined> {
+  let group: ExtentGroup | undefined;
   for (const { offsetBytes, lengthBytes } of extents) {
     for (let done = 0; done < lengthBytes; done += maxEntryBytes) {
       const start = offsetBytes + done;
       const length = Math.min(maxEntryBytes, lengthBytes - done);
-      const isNear = start >= groupEnd && start - groupEnd <= mostGapBytes;
-      if (group.length > 0 && !(isNear && start + length - groupStart <= mostGroupBytes)) {
+      const piece = { offsetBytes: start, lengthBytes: length };
+      if (group !== undefined) {
+        const groupEnd = group.offsetBytes + group.lengthBytes;
+        const joinedBytes = start + length - group.offsetBytes;
+        if (start >= groupEnd && start - groupEnd <= mostGapBytes && joinedBytes <= mostGroupBytes) {
+          group.pieces.push(piece);
+          group.lengthBytes = joinedBytes;
+          continue;
+        }
         yield group;
-        group = [];
       }
-      if (group.length === 0) groupStart = start;
-      group.push({ offsetBytes: start, lengthBytes: length });
-      groupEnd = start + length;
+      group = { ...piece, pieces: [piece] };
     }
   }
-  if (group.length > 0) yield group;
+  if (group !== undefined) yield group;
 }

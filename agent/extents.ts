@@ -5,7 +5,7 @@ import { readReusing, type RandomAccessSource } from '../lib/disk/source.ts';
 import type { HrlTotals, HrlWrite } from '../lib/hrl/writer.ts';
 import type { ByteRange } from '../lib/storage/ports.ts';
 import { AgentError } from './agentError.ts';
-import { groupPieces, maxEntryBytes, maxGapBytes } from './extentGroups.ts';
+import { groupPieces, maxEntryBytes, maxGapBytes, type ExtentGroup } from './extentGroups.ts';
 
 const sectorSizeBytes = 512;
 const readsAhead = 3;
@@ -70,23 +70,6 @@ export function totalsOfExtents(extents: Iterable<ByteRange>): HrlTotals {
   return totals;
 }
 
-interface LoadedGroup {
-  pieces: ByteRange[];
-  startBytes: number;
-  bytes: Uint8Array;
-}
-
-async function loadGroup(
-  source: RandomAccessSource,
-  pieces: ByteRange[],
-  buffer: Uint8Array,
-): Promise<LoadedGroup> {
-  const startBytes = pieces[0]?.offsetBytes ?? 0;
-  const last = pieces.at(-1) ?? { offsetBytes: 0, lengthBytes: 0 };
-  const lengthBytes = last.offsetBytes + last.lengthBytes - startBytes;
-  return { pieces, startBytes, bytes: await readReusing(source, startBytes, lengthBytes, buffer) };
-}
-
 /**
  * The bytes of the extents, in the order of the extents, as log writes of at most 4 MiB; each is valid until the next is
  * taken. The next reads are in flight while the caller works: at most 16 MiB. A failed read is thrown when its turn comes.
@@ -96,7 +79,7 @@ export async function* readExtents(
   extents: Iterable<ByteRange>,
 ): AsyncGenerator<HrlWrite, void, undefined> {
   const groups = groupPieces(extents, { mostGapBytes: maxGapBytes, mostGroupBytes: maxEntryBytes });
-  const ahead: Promise<LoadedGroup>[] = [];
+  const ahead: { group: ExtentGroup; loading: Promise<Uint8Array> }[] = [];
   // One for each read in flight, and one for the group that the caller works on.
   const buffers = Array.from({ length: readsAhead + 1 }, () => makeReadBuffer(maxEntryBytes));
   const fill = (): void => {
@@ -105,25 +88,26 @@ export async function* readExtents(
       if (next.done === true) return;
       const buffer = buffers.shift() ?? makeReadBuffer(maxEntryBytes);
       buffers.push(buffer);
-      const loading = loadGroup(source, next.value, buffer);
+      const group = next.value;
+      const loading = readReusing(source, group.offsetBytes, group.lengthBytes, buffer);
       // Thrown when its turn comes, not as unhandled before.
       loading.catch(() => undefined);
-      ahead.push(loading);
+      ahead.push({ group, loading });
     }
   };
   try {
     for (;;) {
       fill();
-      const group = ahead.shift();
-      if (group === undefined) return;
-      const { pieces, startBytes, bytes } = await group;
-      for (const { offsetBytes, lengthBytes } of pieces) {
-        const from = offsetBytes - startBytes;
+      const next = ahead.shift();
+      if (next === undefined) return;
+      const bytes = await next.loading;
+      for (const { offsetBytes, lengthBytes } of next.group.pieces) {
+        const from = offsetBytes - next.group.offsetBytes;
         yield { diskOffset: offsetBytes, data: bytes.subarray(from, from + lengthBytes) };
       }
     }
   } finally {
     // Nobody reads the disk behind the back of a caller that closes it now.
-    await Promise.allSettled(ahead);
+    await Promise.allSettled(ahead.map(({ loading }) => loading));
   }
 }

@@ -44,6 +44,7 @@ class FileReader {
   /** Fills `target`. Throws the system's error, AgentError when the file ends before. */
   async read(offsetBytes: number, target: Uint8Array): Promise<void> {
     let done = this.readNow(offsetBytes, target);
+    if (done === 0) this.#countPooled(target.length);
     while (done < target.length) {
       const at = offsetBytes + done;
       const { bytesRead } = await this.#handle.read(target, done, target.length - done, at);
@@ -61,14 +62,13 @@ class FileReader {
   }
 
   #mayReadAtOnce(lengthBytes: number): boolean {
-    if (lengthBytes > smallReadBytes) return false;
-    if (this.#pooledLeft > 0) {
-      this.#pooledLeft--;
-      return false;
-    }
-    if (this.#atOnceLeft > 0) return true;
-    this.#atOnceLeft = readsInRow;
-    return false;
+    return lengthBytes <= smallReadBytes && this.#pooledLeft === 0 && this.#atOnceLeft > 0;
+  }
+
+  #countPooled(lengthBytes: number): void {
+    if (lengthBytes > smallReadBytes) return;
+    if (this.#pooledLeft > 0) this.#pooledLeft--;
+    else this.#atOnceLeft = readsInRow;
   }
 
   #readAtOnce(offsetBytes: number, target: Uint8Array): number {

@@ -3,7 +3,7 @@ import { makeReadBuffer } from '../lib/disk/readBuffer.ts';
 import { readReusing, type RandomAccessSource } from '../lib/disk/source.ts';
 import type { UnreadWrite, WriteSource } from '../lib/hrl/writer.ts';
 import type { ByteRange } from '../lib/storage/ports.ts';
-import { groupPieces, maxGapBytes } from './extentGroups.ts';
+import { groupPieces, maxGapBytes, type ExtentGroup } from './extentGroups.ts';
 
 /** What is read together, for writes that lie close to each other: several groups are in memory at once. */
 const mostGroupBytes = 1024 * 1024;
@@ -20,9 +20,9 @@ export function* unreadExtents(
   const mostGapBytes = source.readNow === undefined ? maxGapBytes : 0;
   const single = writeSourceOf(source);
   const buffers: Uint8Array[] = [];
-  for (const pieces of groupPieces(extents, { mostGapBytes, mostGroupBytes })) {
-    const from = pieces.length === 1 ? single : new GroupRead(source, pieces, buffers);
-    for (const { offsetBytes, lengthBytes } of pieces)
+  for (const group of groupPieces(extents, { mostGapBytes, mostGroupBytes })) {
+    const from = group.pieces.length === 1 ? single : new GroupRead(source, group, buffers);
+    for (const { offsetBytes, lengthBytes } of group.pieces)
       yield { diskOffset: offsetBytes, lengthBytes, source: from };
   }
 }
@@ -42,24 +42,21 @@ function writeSourceOf(source: RandomAccessSource): WriteSource {
 class GroupRead implements WriteSource {
   readonly #source: RandomAccessSource;
   readonly #buffers: Uint8Array[];
-  readonly #startBytes: number;
-  readonly #lengthBytes: number;
+  readonly #range: ByteRange;
   #leftBytes = 0;
   #buffer: Uint8Array | undefined;
   #loading: Promise<Uint8Array> | undefined;
 
-  constructor(source: RandomAccessSource, pieces: readonly ByteRange[], buffers: Uint8Array[]) {
-    const last = pieces.at(-1) ?? { offsetBytes: 0, lengthBytes: 0 };
+  constructor(source: RandomAccessSource, { pieces, ...range }: ExtentGroup, buffers: Uint8Array[]) {
     this.#source = source;
     this.#buffers = buffers;
-    this.#startBytes = pieces[0]?.offsetBytes ?? 0;
-    this.#lengthBytes = last.offsetBytes + last.lengthBytes - this.#startBytes;
+    this.#range = range;
     for (const { lengthBytes } of pieces) this.#leftBytes += lengthBytes;
   }
 
   async readInto(offsetBytes: number, target: Uint8Array): Promise<void> {
     const bytes = await (this.#loading ??= this.#load());
-    const fromBytes = offsetBytes - this.#startBytes;
+    const fromBytes = offsetBytes - this.#range.offsetBytes;
     target.set(bytes.subarray(fromBytes, fromBytes + target.length));
     this.#leftBytes -= target.length;
     if (this.#leftBytes === 0 && this.#buffer !== undefined) this.#buffers.push(this.#buffer);
@@ -67,6 +64,6 @@ class GroupRead implements WriteSource {
 
   #load(): Promise<Uint8Array> {
     this.#buffer = this.#buffers.pop() ?? makeReadBuffer(mostGroupBytes);
-    return readReusing(this.#source, this.#startBytes, this.#lengthBytes, this.#buffer);
+    return readReusing(this.#source, this.#range.offsetBytes, this.#range.lengthBytes, this.#buffer);
   }
 }

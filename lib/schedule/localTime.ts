@@ -12,46 +12,52 @@ const secondMs = 1000;
 const mostAheadMs = 15 * 3_600_000;
 const mostBehindMs = 13 * 3_600_000;
 
+/** Making one takes longer than reading the policy that names its zone. */
 const clocks = new Map<string, Intl.DateTimeFormat>();
-/** Names that were found right: asking Intl takes longer than reading the policy that holds the name. */
-const knownZones = new Set<string>();
-/** More than there are; their spellings, which are as many as anyone likes, are not kept beyond that. */
-const mostKnownZones = 1000;
+/** More than there are zones; their spellings are as many as anyone likes. */
+const mostClocks = 1000;
 
 /** False for offsets such as "+02:00": they have no rules, and not every Node takes them. */
 export function isTimeZone(timeZone: string): boolean {
-  if (knownZones.has(timeZone)) return true;
-  if (!/^[A-Za-z]/.test(timeZone)) return false;
+  return findClock(timeZone) !== undefined;
+}
+
+function findClock(timeZone: string): Intl.DateTimeFormat | undefined {
+  const known = clocks.get(timeZone);
+  if (known) return known;
+  if (!/^[A-Za-z]/.test(timeZone)) return undefined;
+  const clock = makeClock(timeZone);
+  if (clock === undefined) return undefined;
+  if (clocks.size === mostClocks) clocks.clear();
+  clocks.set(timeZone, clock);
+  return clock;
+}
+
+function makeClock(timeZone: string): Intl.DateTimeFormat | undefined {
   try {
-    new Intl.DateTimeFormat('en', { timeZone });
-    if (knownZones.size < mostKnownZones) knownZones.add(timeZone);
-    return true;
+    return new Intl.DateTimeFormat('en-u-ca-iso8601-nu-latn', {
+      timeZone,
+      hourCycle: 'h23',
+      year: 'numeric',
+      month: 'numeric',
+      day: 'numeric',
+      hour: 'numeric',
+      minute: 'numeric',
+      second: 'numeric',
+    });
   } catch {
-    return false;
+    return undefined;
   }
 }
 
 function clockOf(timeZone: string): Intl.DateTimeFormat {
-  const known = clocks.get(timeZone);
-  if (known) return known;
-  if (!isTimeZone(timeZone))
-    throw new LifeboatError(
-      'InvalidRequest',
-      `timeZone "${timeZone}" is not a name of the IANA time zone database, such as "Europe/Berlin" or "UTC".`,
-      { target: 'timeZone' },
-    );
-  const clock = new Intl.DateTimeFormat('en-u-ca-iso8601-nu-latn', {
-    timeZone,
-    hourCycle: 'h23',
-    year: 'numeric',
-    month: 'numeric',
-    day: 'numeric',
-    hour: 'numeric',
-    minute: 'numeric',
-    second: 'numeric',
-  });
-  clocks.set(timeZone, clock);
-  return clock;
+  const clock = findClock(timeZone);
+  if (clock) return clock;
+  throw new LifeboatError(
+    'InvalidRequest',
+    `timeZone "${timeZone}" is not a name of the IANA time zone database, such as "Europe/Berlin" or "UTC".`,
+    { target: 'timeZone' },
+  );
 }
 
 /** What the clock in `timeZone` shows at the instant `atMs`. Throws `InvalidRequest` for an unknown zone. */
