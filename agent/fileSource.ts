@@ -43,8 +43,9 @@ class FileReader {
 
   /** Fills `target`. Throws the system's error, AgentError when the file ends before. */
   async read(offsetBytes: number, target: Uint8Array): Promise<void> {
-    let done = this.readNow(offsetBytes, target);
-    if (done === 0) this.#countPooled(target.length);
+    let done = this.#atOnceLeft > 0 ? this.readNow(offsetBytes, target) : 0;
+    if (done > 0) this.#atOnceLeft--;
+    else if (target.length <= smallReadBytes) this.#countPooled();
     while (done < target.length) {
       const at = offsetBytes + done;
       const { bytesRead } = await this.#handle.read(target, done, target.length - done, at);
@@ -56,27 +57,18 @@ class FileReader {
     }
   }
 
-  /** Reads what can be read without waiting, as far as is known; returns how much that was. */
+  /** Reads what can be read without waiting, as far as is known; returns how much that was. Rows are the caller's to end. */
   readNow(offsetBytes: number, target: Uint8Array): number {
-    return this.#mayReadAtOnce(target.length) ? this.#readAtOnce(offsetBytes, target) : 0;
-  }
-
-  #mayReadAtOnce(lengthBytes: number): boolean {
-    return lengthBytes <= smallReadBytes && this.#pooledLeft === 0 && this.#atOnceLeft > 0;
-  }
-
-  #countPooled(lengthBytes: number): void {
-    if (lengthBytes > smallReadBytes) return;
-    if (this.#pooledLeft > 0) this.#pooledLeft--;
-    else this.#atOnceLeft = readsInRow;
-  }
-
-  #readAtOnce(offsetBytes: number, target: Uint8Array): number {
+    if (target.length > smallReadBytes || this.#pooledLeft > 0) return 0;
     const startedMs = performance.now();
     const readBytes = readSync(this.#handle.fd, target, 0, target.length, offsetBytes);
-    this.#atOnceLeft--;
     if (performance.now() - startedMs > slowReadMs && this.#hasReadDisk()) this.#pooledLeft = readsInRow;
     return readBytes;
+  }
+
+  #countPooled(): void {
+    if (this.#pooledLeft > 0) this.#pooledLeft--;
+    else this.#atOnceLeft = readsInRow;
   }
 
   /** Whether the process has read from a disk since this was asked last; on Windows, whether it has read at all. */

@@ -17,7 +17,8 @@ export interface RandomAccessSource {
   readInto?(offsetBytes: number, target: Uint8Array): Promise<void>;
   /**
    * As `readInto`, on the calling thread, where nothing has to be waited for. False when that is not known to be so: `target`
-   * may hold anything then, and `readInto` is to be asked. For loops over many small reads: promises cost more than those.
+   * may hold anything then, and `readInto` is to be asked. For loops over many small reads: promises cost more than those. Such
+   * a loop leaves turns to others itself.
    */
   readNow?(offsetBytes: number, target: Uint8Array): boolean;
   /**
