@@ -1,6 +1,4 @@
-#!/usr/bin/env node
-// The command `lifeboat`: connects the process (arguments, streams, signals, exit code) to `run`.
-import './versionFirst.ts';
+// The command `lifeboat`: connects the process (arguments, streams, signals, exit code) to `run`. cli/start.ts starts it.
 import { exitCodes } from './exitCodes.ts';
 import { useEnvironmentProxy } from './proxy.ts';
 import { run } from './run.ts';
@@ -20,12 +18,15 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   process.exit(exitCodes.failed);
 });
 
-await useEnvironmentProxy(process.env);
-process.exitCode = await run(process.argv.slice(2), {
-  stdout: process.stdout,
-  stderr: process.stderr,
-  stdin: process.stdin,
-  env: process.env,
-  cwd: process.cwd(),
-  signal: interrupt.signal,
-});
+async function main(): Promise<void> {
+  await useEnvironmentProxy(process.env);
+  process.exitCode = await run(process.argv.slice(2), {
+    stdout: process.stdout,
+    stderr: process.stderr,
+    stdin: process.stdin,
+    env: process.env,
+    cwd: process.cwd(),
+    signal: interrupt.signal,
+  });
+}
+void main();

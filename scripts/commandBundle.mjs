@@ -2,7 +2,7 @@
 // the same bytes. Worker threads are started from text inside it (agent/track/scan/hashPool.ts).
 import { build } from 'esbuild';
 import { spawnSync } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { isBuiltin } from 'node:module';
 import { join, sep } from 'node:path';
 import { at, common } from './appBundle.mjs';
@@ -14,6 +14,14 @@ export const commandLimitBytes = 1_500_000;
 /** Limit of `lifeboat --version`. */
 export const versionLimitMs = 150;
 export const commandFile = at('dist', 'cli', 'lifeboat.mjs');
+
+const inMemory = {
+  ...common,
+  banner: {},
+  sourcemap: false,
+  legalComments: 'none',
+  write: false,
+};
 
 /**
  * A module of Node is loaded when the code that uses it runs: as static imports of one file all of them would be loaded before
@@ -91,21 +99,49 @@ const oneCopy = {
   },
 };
 
-/** Writes lifeboat.mjs and the licences of what is inside into the folder. */
-export async function buildCommand(folder) {
-  const { metafile } = await build({
-    ...common,
-    entryPoints: { lifeboat: at('cli', 'main.ts') },
-    outdir: folder,
-    sourcemap: false,
+/** The program, one CommonJS text, and the bundler's account of it. */
+async function bundleProgram() {
+  const { outputFiles, metafile } = await build({
+    ...inMemory,
+    format: 'cjs',
+    entryPoints: [at('cli', 'main.ts')],
     minify: true,
-    legalComments: 'none',
     metafile: true,
     external: ['supports-color'],
     // As ES modules, of which what is not used is left out.
     alias: { yaml: at('node_modules', 'yaml', 'browser', 'dist', 'index.js') },
     plugins: [lazyBuiltins, smallUndici, noCrc64, oneCopy],
   });
+  return { program: outputFiles[0].text, metafile };
+}
+
+/** What runs first. It must not contain what the program's lines begin with: a comment, or a line break in a text. */
+async function bundleStart() {
+  const { outputFiles } = await build({
+    ...inMemory,
+    entryPoints: [at('cli', 'start.ts')],
+    banner: { js: '#!/usr/bin/env node' },
+    minifyWhitespace: true,
+  });
+  return outputFiles[0].text;
+}
+
+/** The one file: what runs first, then the program, its lines as comments (cli/start.ts reads them). */
+function oneFile(start, program) {
+  if (start.includes('\n//'))
+    throw new Error('What cli/start.ts is bundled to contains a line that begins with //.');
+  // Other ends of lines would end a comment, and cli/start.ts reads a byte as a character.
+  if (program.includes('\r') || Buffer.byteLength(program) !== program.length)
+    throw new Error('The program contains a carriage return, or a character that is not ASCII.');
+  return `${start.trimEnd()}\n//${program.trimEnd().replaceAll('\n', '\n//')}\n`;
+}
+
+/** Writes lifeboat.mjs and the licences of what is inside into the folder. */
+export async function buildCommand(folder) {
+  const start = await bundleStart();
+  const { program, metafile } = await bundleProgram();
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, 'lifeboat.mjs'), oneFile(start, program), { mode: 0o755 });
   writeFileSync(join(folder, 'THIRD-PARTY-LICENSES.txt'), licenceList(bundledPackages(metafile)));
 }
 
