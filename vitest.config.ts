@@ -1,9 +1,16 @@
+import { join } from 'node:path';
 import { defineConfig } from 'vitest/config';
 import LongFirst from './test/support/longFirst.ts';
+import { sharedFiles } from './test/support/sharedFiles.ts';
+
+const { shared, alone } = sharedFiles(join(import.meta.dirname, 'test'));
 
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
+    projects: [
+      { extends: true, test: { name: 'shared', include: shared, pool: 'threads' } },
+      { extends: true, test: { name: 'alone', include: alone, pool: 'forks' } },
+    ],
     globalSetup: ['./test/support/builtPrograms.ts'],
     setupFiles: ['./test/support/eventLoop.ts'],
     reporters: ['default', './test/support/summaryReporter.ts'],
@@ -19,7 +26,10 @@ export default defineConfig({
       // What a number in a log can make this code do has to be tried.
       thresholds: { 'lib/hrl/**': { branches: 95 }, 'lib/merge/**': { branches: 95 } },
     },
-    pool: 'forks',
-    poolOptions: { forks: { maxForks: 2, minForks: 1 } },
+    poolOptions: {
+      // Beside two processes, which wait for others now and then.
+      threads: { isolate: false, maxThreads: 1, minThreads: 1 },
+      forks: { maxForks: 2, minForks: 1 },
+    },
   },
 });

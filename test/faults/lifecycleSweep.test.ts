@@ -1,5 +1,6 @@
 // Dies at every named fault point that the whole life of a machine passes, one after another, starts again and expects the same
 // end: the same recovery points with the same bytes, every job over, nothing left behind.
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { cancelJob } from '../../lib/protection/jobControl.ts';
 import { addDisk, growDisk, removeDisk } from '../../lib/protection/disks.ts';
@@ -10,7 +11,6 @@ import { findItem } from '../../lib/protection/itemStore.ts';
 import { deathAt, repeatAfterDeath } from '../support/deaths.ts';
 import { item, Lifecycle } from '../support/lifecycle.ts';
 import { hourMs, minuteMs } from '../support/manualClock.ts';
-import { eventLoopTurn } from '../support/eventLoop.ts';
 
 interface Life {
   passed: string[];
@@ -152,7 +152,7 @@ describe('death at a fault point of the lifecycle', { timeout: 240_000 }, () => 
       places.add(whole.passed.lastIndexOf(name) + 1);
     }
     for (const place of [...places].sort((a, b) => a - b)) {
-      await eventLoopTurn();
+      await nextTurn();
       const died = await live(place).catch((error: unknown) => {
         throw new Error(`death at ${whole.passed[place - 1] ?? ''} (${place})`, { cause: error });
       });

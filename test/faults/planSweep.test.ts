@@ -1,5 +1,6 @@
 // Dies at every named fault point that a recovery plan itself passes, starts again and expects the same end: every machine there
 // once, every job over, nothing left. What its members' jobs pass has a sweep of its own (recoverySweep.test.ts).
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { isOver } from '../../lib/jobs/job.ts';
 import type { PlanVerb } from '../../lib/jobs/planRun.ts';
@@ -9,7 +10,6 @@ import { sweepOrphans } from '../../lib/recovery/sweep.ts';
 import { SimulatedDeath, repeatAfterDeath } from '../support/deaths.ts';
 import { PlanLife, action } from '../support/planLife.ts';
 import type { Group } from '../support/planLife.ts';
-import { eventLoopTurn } from '../support/eventLoop.ts';
 
 const ownPoints = /^(plan\.|job\.|cancel\.|resume\.)/;
 
@@ -137,7 +137,7 @@ describe('death at a fault point of a recovery plan', () => {
       ([at, name]) => passed.indexOf(name) === at || passed.lastIndexOf(name) === at,
     );
     for (const [index, name] of chosen) {
-      await eventLoopTurn();
+      await nextTurn();
       const mortal = await course(index + 1);
       expect(mortal.passed[index]).toBe(name);
       await mortal.expectAtRest(`after dying at ${name} (${index + 1})`);

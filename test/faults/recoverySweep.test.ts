@@ -1,5 +1,6 @@
 // Dies at every named fault point that failovers pass, one after another, starts again and expects the same end: the right bytes,
 // every job over, no orphan disk, machine, row or pin.
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { startChangePoint, startCommit } from '../../lib/recovery/afterFailover.ts';
 import {
@@ -16,7 +17,6 @@ import type { JobRecord } from '../../lib/jobs/job.ts';
 import { patternBytes } from '../contract/outcomes.ts';
 import { deathAt, repeatAfterDeath } from '../support/deaths.ts';
 import { RecoveryLife, item } from '../support/recoveryLife.ts';
-import { eventLoopTurn } from '../support/eventLoop.ts';
 
 class MortalLife {
   readonly life: RecoveryLife;
@@ -159,7 +159,7 @@ describe('death at a fault point of a failover', () => {
     const clean = await testAndCleanup(0);
     await expectClean(clean, 'without a death');
     for (let n = 1; n <= clean.passed.length; n++) {
-      await eventLoopTurn();
+      await nextTurn();
       const life = await testAndCleanup(n);
       await expectClean(life, `after dying at ${life.passed[n - 1] ?? ''} (${n})`);
     }
@@ -176,7 +176,7 @@ describe('death at a fault point of a failover', () => {
     );
     const chosen = own.filter(([, name], at) => names.indexOf(name) === at || names.lastIndexOf(name) === at);
     for (const [index] of chosen) {
-      await eventLoopTurn();
+      await nextTurn();
       const life = await circle(index + 1);
       await expectClean(life, `after dying at ${life.passed[index] ?? ''} (${index + 1})`);
     }

@@ -1,6 +1,7 @@
 // Anything may happen, in any order, with deaths in between: calls, events, duplicates, lost and broken logs, failures, pauses,
 // cancellations. Whatever state that leads to, every recovery point stays true and there is a way out: a source that does its
 // part gets a new recovery point, and disabling ends in nothing left.
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { noFaults } from '../../lib/faults/points.ts';
@@ -15,7 +16,6 @@ import { startScrub } from '../../lib/protection/scrub.ts';
 import { item, Lifecycle } from '../support/lifecycle.ts';
 import { hourMs, minuteMs } from '../support/manualClock.ts';
 import { SimulatedDeath } from '../support/deaths.ts';
-import { eventLoopTurn } from '../support/eventLoop.ts';
 
 const actions = [
   'enable',
@@ -223,7 +223,7 @@ describe('the protection lifecycle, whatever happens', { timeout: 240_000 }, () 
         fc.integer({ min: 1, max: 1000 }),
         fc.boolean(),
         async (sequence, seed, beginsProtected) => {
-          await eventLoopTurn();
+          await nextTurn();
           const lifecycle = await Lifecycle.create({ seed, sizes: { os: 512 * 1024, data: 300 * 512 } });
           if (beginsProtected) await lifecycle.protect();
           const model = new Model(lifecycle);
