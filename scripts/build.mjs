@@ -5,6 +5,7 @@ import { rmSync } from 'node:fs';
 import { app, at, common } from './appBundle.mjs';
 import { flagsOf } from './arguments.mjs';
 import { buildCommand } from './commandBundle.mjs';
+import { buildLocal } from './localBundle.mjs';
 
 if (flagsOf('--watch').has('--watch')) {
   const watched = await context({ ...app, logLevel: 'info' });
@@ -17,13 +18,11 @@ if (flagsOf('--watch').has('--watch')) {
 rmSync(at('dist'), { recursive: true, force: true });
 await build(app);
 const programs = {
-  'local/main': at('local', 'main.ts'),
-  'local/azuriteProcess': at('local', 'azurite', 'azuriteProcess.ts'),
   'demo/main': at('scripts', 'demo', 'main.ts'),
   'soak/main': at('scripts', 'soak', 'main.ts'),
   'bench/main': at('bench', 'main.ts'),
-  'bench/azuriteWorker': at('test', 'support', 'azuriteWorker.mjs'),
   'docs/main': at('scripts', 'docs', 'main.ts'),
 };
 await build({ ...common, entryPoints: programs, outdir: at('dist'), packages: 'external' });
+await buildLocal(at('dist'));
 await buildCommand(at('dist', 'cli'));

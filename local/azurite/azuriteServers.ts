@@ -1,9 +1,14 @@
 // Runs the three Azurite services inside this process, on disk.
 // Azurite syncs data before it answers but keeps its metadata in memory and saves it every 5 s; here it is saved
 // every second when something changed (less often when a save is slow), and once more on close.
+import blobConfiguration from 'azurite/dist/src/blob/BlobConfiguration.js';
+import blobServer from 'azurite/dist/src/blob/BlobServer.js';
+import queueConfiguration from 'azurite/dist/src/queue/QueueConfiguration.js';
+import queueServer from 'azurite/dist/src/queue/QueueServer.js';
+import tableConfiguration from 'azurite/dist/src/table/TableConfiguration.js';
+import tableServer from 'azurite/dist/src/table/TableServer.js';
 import { mkdir } from 'node:fs/promises';
 import type { Server } from 'node:http';
-import { createRequire } from 'node:module';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -29,8 +34,6 @@ interface AzuriteServer {
   close(): Promise<void>;
 }
 
-type Constructor<T> = new (...args: never[]) => T;
-
 export interface AzuriteServers {
   ports: AzuritePorts;
   /** The blob service's HTTP server, for those who watch its requests. */
@@ -46,11 +49,12 @@ const saveIntervalMs = 1000;
 const saveShare = 0.1;
 const requestDrainMs = 2000;
 
-const requireHere = createRequire(import.meta.url);
-
-function defaultExport<T>(path: string): Constructor<T> {
-  return (requireHere(`azurite/dist/src/${path}`) as { default: Constructor<T> }).default;
-}
+/** Azurite has no public API and no types; its version is pinned. */
+const azurite = {
+  blob: { Configuration: blobConfiguration.default, Service: blobServer.default },
+  queue: { Configuration: queueConfiguration.default, Service: queueServer.default },
+  table: { Configuration: tableConfiguration.default, Service: tableServer.default },
+};
 
 /** Starts blob, queue and table; wanted ports that are taken are replaced by free ones. */
 export async function startAzuriteServers(
@@ -86,26 +90,19 @@ async function startServer(
   directory: string,
   wantedPort: number | undefined,
 ): Promise<AzuriteServer> {
-  const title = service.charAt(0).toUpperCase() + service.slice(1);
-  const Configuration = defaultExport<object>(`${service}/${title}Configuration`) as new (
-    ...args: unknown[]
-  ) => object;
-  const Azurite = defaultExport<AzuriteServer>(`${service}/${title}Server`) as new (
-    configuration: object,
-  ) => AzuriteServer;
+  const { Configuration, Service } = azurite[service];
   const file = (name: string): string => join(directory, name);
-  // Only now: loading the two takes long enough for somebody else to take the port.
   const port = await portToAskFor(wantedPort);
   // host, port, keep-alive, database … loose, skipApiVersionCheck: the newest SDKs speak versions Azurite has not heard of.
   const start = ['127.0.0.1', port, keepAliveSeconds, file(`${service}.json`)];
   const end = [undefined, false, true];
   const extents = [{ locationId: 'Default', locationPath: file(`${service}Extents`), maxConcurrency: 50 }];
   const logging = [false, undefined, false];
-  const server = new Azurite(
+  const server = new Service(
     service === 'table'
       ? new Configuration(...start, false, false, undefined, ...end)
       : new Configuration(...start, file(`${service}Extents.json`), extents, ...logging, ...end),
-  );
+  ) as AzuriteServer;
   await server.start();
   return server;
 }

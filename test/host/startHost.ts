@@ -90,7 +90,7 @@ export function runHost(options: HostOptions = {}): HostRun {
     '--data-dir',
     dataDirectory,
   ];
-  const program = ['--enable-source-maps', hostProgram, ...args, ...(options.args ?? [])];
+  const program = [hostProgram, ...args, ...(options.args ?? [])];
   // `; true` keeps the shell: a lone command would replace it.
   const viaShell = ['-c', '"$0" "$@"; true', process.execPath, ...program];
   const isBehindShell = options.isBehindShell === true;

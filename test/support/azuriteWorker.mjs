@@ -1,12 +1,14 @@
-// The thread that `azurite.ts` starts: Azurite's three servers on free loopback ports, with their own event loop.
+// The thread that `azurite.ts` starts, built (dist/support): Azurite's three servers on free loopback ports, with their own event loop.
 // Azurite has no public API, so its classes are reached by path; the version is pinned in package.json.
 // Messages: out { ports } once all listen, or { error }; in 'stop' → everything is flushed, the thread ends.
-import { createRequire } from 'node:module';
+import blobConfiguration from 'azurite/dist/src/blob/BlobConfiguration.js';
+import blobServer from 'azurite/dist/src/blob/BlobServer.js';
+import queueConfiguration from 'azurite/dist/src/queue/QueueConfiguration.js';
+import queueServer from 'azurite/dist/src/queue/QueueServer.js';
+import tableConfiguration from 'azurite/dist/src/table/TableConfiguration.js';
+import tableServer from 'azurite/dist/src/table/TableServer.js';
 import { join } from 'node:path';
 import { parentPort, workerData } from 'node:worker_threads';
-
-const require = createRequire(import.meta.url);
-const load = (path) => require(`azurite/dist/src/${path}`).default;
 
 const host = '127.0.0.1';
 const keepAliveSeconds = 60;
@@ -36,18 +38,12 @@ const extentSettings = (service) => [
 ];
 
 function createServers() {
-  const BlobServer = load('blob/BlobServer');
-  const BlobConfiguration = load('blob/BlobConfiguration');
-  const QueueServer = load('queue/QueueServer');
-  const QueueConfiguration = load('queue/QueueConfiguration');
-  const TableServer = load('table/TableServer');
-  const TableConfiguration = load('table/TableConfiguration');
   const tableDatabase = join(directory, '__azurite_db_table__.json');
   return {
-    blob: new BlobServer(new BlobConfiguration(...extentSettings('blob'))),
-    queue: new QueueServer(new QueueConfiguration(...extentSettings('queue'))),
-    table: new TableServer(
-      new TableConfiguration(
+    blob: new blobServer.default(new blobConfiguration.default(...extentSettings('blob'))),
+    queue: new queueServer.default(new queueConfiguration.default(...extentSettings('queue'))),
+    table: new tableServer.default(
+      new tableConfiguration.default(
         ...[host, 0, keepAliveSeconds, tableDatabase, false, false, undefined, undefined, false, true],
         ...['', '', '', undefined, false, inMemory],
       ),
