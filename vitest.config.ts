@@ -27,8 +27,8 @@ export default defineConfig({
       thresholds: { 'lib/hrl/**': { branches: 95 }, 'lib/merge/**': { branches: 95 } },
     },
     poolOptions: {
-      // Beside two processes, which wait for others now and then.
-      threads: { isolate: false, maxThreads: 1, minThreads: 1 },
+      // The processes wait for programs that they started most of the time.
+      threads: { isolate: false, maxThreads: 2, minThreads: 1 },
       forks: { maxForks: 2, minForks: 1 },
     },
   },

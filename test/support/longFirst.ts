@@ -15,6 +15,7 @@ const longFiles = [
   'contract/azuriteLeases',
   'conformance/',
   'e2e/pipelineSweep',
+  'fuzz/diskImages',
   'contract/azurite.test.ts',
   'merge/largeLog',
   'host/startErrors',

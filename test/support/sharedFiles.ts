@@ -1,14 +1,10 @@
-// Which test files share one thread, where modules are loaded once for all of them, and which have a process each. Loading takes longer
+// Which test files share a thread, where modules are loaded once for all of them, and which have a process each. Loading takes longer
 // than the tests of most files.
 import { readFileSync, readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
-/**
- * What another test file could notice, or what needs a process: other processes, threads and servers, another clock, changes of the
- * process or of what is global, measured memory.
- */
-const notShared =
-  /'node:(child_process|worker_threads|https?|net)'|\bvi\.|\bprocess\.(env\.\w+ =|chdir|on\(|umask|exit)|\bglobalThis\b|memoryUsage/;
+/** What another test file could notice: another clock, changes of the process or of what is global, measured memory. */
+const notShared = /\bvi\.|\bprocess\.(env\.\w+ =|chdir|on\(|umask|exit)|\bglobalThis\b|memoryUsage/;
 /** At the top of a module it is set for the file that loads the module first, and for no other. */
 const hookAtTop = /^(before|after)(All|Each)\(/m;
 const imports = /^(?:import|export)\b[^;]*?'(\.[^']+\.ts)'/gm;
