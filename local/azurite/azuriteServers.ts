@@ -1,17 +1,12 @@
 // Runs the three Azurite services inside this process, on disk.
 // Azurite syncs data before it answers but keeps its metadata in memory and saves it every 5 s; here it is saved
 // every second when something changed (less often when a save is slow), and once more on close.
-import blobConfiguration from 'azurite/dist/src/blob/BlobConfiguration.js';
-import blobServer from 'azurite/dist/src/blob/BlobServer.js';
-import queueConfiguration from 'azurite/dist/src/queue/QueueConfiguration.js';
-import queueServer from 'azurite/dist/src/queue/QueueServer.js';
-import tableConfiguration from 'azurite/dist/src/table/TableConfiguration.js';
-import tableServer from 'azurite/dist/src/table/TableServer.js';
 import { mkdir } from 'node:fs/promises';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { azurite } from './azuriteClasses.ts';
 import { portToAskFor } from './freePort.ts';
 import type { AzuritePorts } from './messages.ts';
 
@@ -48,13 +43,6 @@ const saveIntervalMs = 1000;
 /** A save may take at most this share of the time. */
 const saveShare = 0.1;
 const requestDrainMs = 2000;
-
-/** Azurite has no public API and no types; its version is pinned. */
-const azurite = {
-  blob: { Configuration: blobConfiguration.default, Service: blobServer.default },
-  queue: { Configuration: queueConfiguration.default, Service: queueServer.default },
-  table: { Configuration: tableConfiguration.default, Service: tableServer.default },
-};
 
 /** Starts blob, queue and table; wanted ports that are taken are replaced by free ones. */
 export async function startAzuriteServers(

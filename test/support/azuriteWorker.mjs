@@ -1,14 +1,8 @@
 // The thread that `azurite.ts` starts, built (dist/support): Azurite's three servers on free loopback ports, with their own event loop.
-// Azurite has no public API, so its classes are reached by path; the version is pinned in package.json.
 // Messages: out { ports } once all listen, or { error }; in 'stop' → everything is flushed, the thread ends.
-import blobConfiguration from 'azurite/dist/src/blob/BlobConfiguration.js';
-import blobServer from 'azurite/dist/src/blob/BlobServer.js';
-import queueConfiguration from 'azurite/dist/src/queue/QueueConfiguration.js';
-import queueServer from 'azurite/dist/src/queue/QueueServer.js';
-import tableConfiguration from 'azurite/dist/src/table/TableConfiguration.js';
-import tableServer from 'azurite/dist/src/table/TableServer.js';
 import { join } from 'node:path';
 import { parentPort, workerData } from 'node:worker_threads';
+import { azurite } from '../../local/azurite/azuriteClasses.ts';
 
 const host = '127.0.0.1';
 const keepAliveSeconds = 60;
@@ -38,12 +32,13 @@ const extentSettings = (service) => [
 ];
 
 function createServers() {
+  const { blob, queue, table } = azurite;
   const tableDatabase = join(directory, '__azurite_db_table__.json');
   return {
-    blob: new blobServer.default(new blobConfiguration.default(...extentSettings('blob'))),
-    queue: new queueServer.default(new queueConfiguration.default(...extentSettings('queue'))),
-    table: new tableServer.default(
-      new tableConfiguration.default(
+    blob: new blob.Service(new blob.Configuration(...extentSettings('blob'))),
+    queue: new queue.Service(new queue.Configuration(...extentSettings('queue'))),
+    table: new table.Service(
+      new table.Configuration(
         ...[host, 0, keepAliveSeconds, tableDatabase, false, false, undefined, undefined, false, true],
         ...['', '', '', undefined, false, inMemory],
       ),
