@@ -3,13 +3,16 @@ import { defineConfig } from 'vitest/config';
 import LongFirst from './test/support/longFirst.ts';
 import { sharedFiles } from './test/support/sharedFiles.ts';
 
-const { shared, alone } = sharedFiles(join(import.meta.dirname, 'test'));
+const shared = sharedFiles(join(import.meta.dirname, 'test'));
 
 export default defineConfig({
   test: {
     projects: [
       { extends: true, test: { name: 'shared', include: shared, pool: 'threads' } },
-      { extends: true, test: { name: 'alone', include: alone, pool: 'forks' } },
+      {
+        extends: true,
+        test: { name: 'alone', include: ['test/**/*.test.ts'], exclude: shared, pool: 'forks' },
+      },
     ],
     globalSetup: ['./test/support/builtPrograms.ts'],
     setupFiles: ['./test/support/eventLoop.ts'],

@@ -23,12 +23,10 @@ function canShare(testFile: string, folder: string): boolean {
   return true;
 }
 
-/** The test files below the folder. */
-export function sharedFiles(folder: string): { shared: string[]; alone: string[] } {
-  const files = readdirSync(folder, { recursive: true, encoding: 'utf8' })
+/** The test files below the folder that can share a thread. */
+export function sharedFiles(folder: string): string[] {
+  return readdirSync(folder, { recursive: true, encoding: 'utf8' })
     .filter((name) => name.endsWith('.test.ts'))
     .map((name) => join(folder, name))
-    .sort();
-  const shared = files.filter((file) => canShare(file, folder));
-  return { shared, alone: files.filter((file) => !shared.includes(file)) };
+    .filter((file) => canShare(file, folder));
 }
