@@ -3,6 +3,7 @@
 import { build } from 'esbuild';
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { isBuiltin } from 'node:module';
 import { join, sep } from 'node:path';
 import { at, common } from './appBundle.mjs';
 import { bundledPackages } from './package/contents.mjs';
@@ -20,6 +21,25 @@ const inMemory = {
   sourcemap: false,
   legalComments: 'none',
   write: false,
+};
+
+/**
+ * A module of Node is loaded when the code that uses it runs: as static imports of one file all of them would be loaded before
+ * `--version` is printed, http, tls and worker threads included.
+ */
+const lazyBuiltins = {
+  name: 'lazy-builtins',
+  setup(build) {
+    const namespace = 'lazy-builtin';
+    build.onResolve({ filter: /.*/ }, ({ path, namespace: importer }) => {
+      if (!isBuiltin(path)) return undefined;
+      return importer === namespace ? { path, external: true } : { path, namespace };
+    });
+    build.onLoad({ filter: /.*/, namespace }, ({ path }) => ({
+      contents: `module.exports = require(${JSON.stringify(path)});`,
+      loader: 'js',
+    }));
+  },
 };
 
 /** Of undici only what a proxy needs, with one of its two builds of the HTTP parser: the one that runs on every processor. */
@@ -90,7 +110,7 @@ async function bundleProgram() {
     external: ['supports-color'],
     // As ES modules, of which what is not used is left out.
     alias: { yaml: at('node_modules', 'yaml', 'browser', 'dist', 'index.js') },
-    plugins: [smallUndici, noCrc64, oneCopy],
+    plugins: [lazyBuiltins, smallUndici, noCrc64, oneCopy],
   });
   return { program: outputFiles[0].text, metafile };
 }
