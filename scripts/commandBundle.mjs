@@ -24,8 +24,8 @@ const inMemory = {
 };
 
 /**
- * A module of Node is loaded when the code that uses it runs: as static imports of one file all of them would be loaded before
- * `--version` is printed, http, tls and worker threads included.
+ * A module of Node is required when the code that uses it runs, also where the source imports it dynamically: the program, compiled
+ * as a function by cli/start.ts, has no `import()`.
  */
 const lazyBuiltins = {
   name: 'lazy-builtins',

@@ -70,6 +70,8 @@ it('is the same bytes when it is built again, and imports nothing but Node', asy
     ([, name]) => name!,
   );
   expect(names).toEqual(expect.arrayContaining(['node:vm', 'node:worker_threads']));
+  // What is compiled as a function cannot import.
+  expect(text).not.toMatch(/\bimport\(/);
   // The package debug asks for it and does without.
   expect(new Set(names.filter((name) => !isBuiltin(name)))).toEqual(new Set(['supports-color']));
   expect(readFileSync(at('again', 'THIRD-PARTY-LICENSES.txt'), 'utf8')).toContain('commander');
